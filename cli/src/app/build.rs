@@ -1,0 +1,133 @@
+//! Builds the programs of an application, or finds them where they were built before.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use super::discover::{Workspace, cargo};
+use crate::console::Console;
+use crate::problem::{Exit, Problem};
+
+/// How long a build may take: from nothing, on a small machine, with somebody else's build before it.
+const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// Where the programs come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    /// `cargo build`, with optimisation or without.
+    Cargo {
+        /// The release profile instead of the dev profile.
+        release: bool,
+    },
+    /// The binaries beside this very program, as they are.
+    Beside,
+}
+
+impl Build {
+    /// Builds with the profile that this program was built with.
+    pub const fn like_this_program() -> Self {
+        Self::Cargo { release: !cfg!(debug_assertions) }
+    }
+}
+
+/// Package and binary to executable.
+pub(crate) type Executables = BTreeMap<(String, String), PathBuf>;
+
+/// One line of `cargo build --message-format=json`; the fields of other lines are absent.
+#[derive(Debug, Deserialize)]
+struct Message {
+    package_id: Option<String>,
+    target: Option<Target>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// Builds the packages of `wanted`. Cargo shows its progress on standard error.
+///
+/// # Errors
+/// The build fails (65: the sources are the input), or it does not make what is wanted (78).
+pub(crate) async fn build(
+    root: &Path,
+    workspace: &Workspace,
+    wanted: &BTreeSet<(String, String)>,
+    release: bool,
+    console: Console,
+) -> Result<Executables, Problem> {
+    let mut command = cargo();
+    command.args(["build", "--message-format=json-render-diagnostics", "--bins"]).current_dir(root);
+    for package in wanted.iter().map(|(package, _)| package).collect::<BTreeSet<_>>() {
+        command.args(["--package", package]);
+    }
+    if release {
+        command.arg("--release");
+    }
+    if console.is_silent() {
+        command.arg("--quiet");
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    let failed = |why: String| {
+        Problem::new(Exit::Data, format!("the functions in `{}` were not built: {why}", root.display()))
+    };
+    let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
+    let work = async {
+        let mut built = Executables::new();
+        if let Some(stdout) = child.stdout.take() {
+            let mut lines = BufReader::new(stdout).lines();
+            while let Some(line) = lines.next_line().await? {
+                built.extend(executable(&line, workspace));
+            }
+        }
+        std::io::Result::Ok((built, child.wait().await?))
+    };
+    let (built, status) = tokio::time::timeout(BUILD_LIMIT, work)
+        .await
+        .map_err(|_| failed(format!("not finished within {} min", BUILD_LIMIT.as_secs() / 60)))?
+        .map_err(|error| failed(error.to_string()))?;
+    if !status.success() {
+        return Err(failed("cargo says why above".to_owned()));
+    }
+    match wanted.iter().find(|wanted| !built.contains_key(*wanted)) {
+        Some((package, bin)) => {
+            Err(Problem::new(Exit::Config, format!("cargo built no binary `{bin}` in package `{package}`")))
+        }
+        None => Ok(built),
+    }
+}
+
+/// The binaries of `wanted` beside this program.
+///
+/// # Errors
+/// One is not there (66).
+pub(crate) fn beside(wanted: &BTreeSet<(String, String)>) -> Result<Executables, Problem> {
+    let program = std::env::current_exe()
+        .map_err(|error| Problem::new(Exit::Internal, "cannot tell where this program is").because(error))?;
+    let mut directory = program.parent().unwrap_or(Path::new("/"));
+    // Cargo puts tests one level deeper.
+    if directory.ends_with("deps") {
+        directory = directory.parent().unwrap_or(directory);
+    }
+    let find = |(package, bin): &(String, String)| {
+        let path = directory.join(bin);
+        if path.is_file() {
+            return Ok(((package.clone(), bin.clone()), path));
+        }
+        Err(Problem::new(Exit::NoInput, format!("`{}` is not built", path.display()))
+            .remedy(format!("leave out --no-build, or run `cargo build --package {package}`")))
+    };
+    wanted.iter().map(find).collect()
+}
+
+fn executable(line: &str, workspace: &Workspace) -> Option<((String, String), PathBuf)> {
+    let message: Message = serde_json::from_str(line).ok()?;
+    let (id, target, executable) = (message.package_id?, message.target?, message.executable?);
+    let package = workspace.packages.iter().find(|package| package.id == id)?;
+    Some(((package.name.clone(), target.name), executable))
+}

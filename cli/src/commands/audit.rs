@@ -1,0 +1,152 @@
+//! `jetlag audit verify`: whether the audit trail is still what was sealed.
+
+use std::fmt::Write;
+
+use audit::verify::{Broken, Verifier};
+use audit::{Chain, HEAD};
+use clap::{Args, Subcommand};
+use jetlag::jetstream::{Operator, OperatorError};
+use jetlag::topology::{AUDIT, EVENTS};
+use jetlag::{Stored, Subject};
+use serde::Serialize;
+
+use super::{Format, print};
+use crate::console::Console;
+use crate::problem::{Exit, Problem};
+use crate::streams::{Origin, Source};
+
+/// How many faults are listed; all are counted.
+const FAULTS_MAX: usize = 20;
+
+/// Look after the audit trail
+#[derive(Debug, Args)]
+pub struct Audit {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Verify(Verify),
+}
+
+/// Prove that nothing in the audit trail was changed, removed or put into another order
+///
+/// Reads the whole trail, computes its chain of hashes anew and compares it with every checkpoint. Whoever can write to
+/// the AUDIT stream at will could forge it together with every later checkpoint: keep the hash that is printed here
+/// somewhere else, and compare the next time.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+struct Verify {
+    #[command(flatten)]
+    source: Source,
+
+    /// The form of the result on standard output
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  jetlag audit verify                                  of the up or demo that runs here
+  jetlag audit verify --url nats://nats.example:4222   somewhere else
+  jetlag audit verify -o json | jq -r .hash            the hash to keep
+
+Exit codes:
+  0 it is what was sealed    1 it is broken: the faults are listed    66 nothing runs here    69 no answer";
+
+/// The result.
+#[derive(Debug, Default, Serialize)]
+struct Verified {
+    /// All entries.
+    entries: u64,
+    /// Checkpoints that seal them.
+    checkpoints: u64,
+    /// The last entry that is sealed.
+    sealed_to: u64,
+    /// Entries after that; at rest it is the last checkpoint's own.
+    unsealed: u64,
+    /// The hash of the last checkpoint.
+    hash: Option<String>,
+    /// How many faults were found.
+    faults: u64,
+    /// The first of them.
+    broken: Vec<String>,
+}
+
+impl Audit {
+    /// Does what is asked.
+    ///
+    /// # Errors
+    /// The trail is broken (1), or the broker does not answer (69).
+    pub async fn run(self, console: Console) -> Result<(), Problem> {
+        let Command::Verify(verify) = self.command;
+        let (operator, url) = verify.source.connect().await?;
+        let verified = console.watch("reading the audit trail", read(&operator)).await.map_err(|error| {
+            Problem::new(Exit::Unavailable, format!("the audit trail at {url} cannot be read")).because(error)
+        })?;
+        print(verify.output, || verified.in_words(), &verified)?;
+        if verified.faults == 0 {
+            return Ok(());
+        }
+        let what = format!("the audit trail at {url} is broken: {} faults", verified.faults);
+        Err(Problem::new(Exit::Failed, what)
+            .remedy("docs/audit.md says what each means, and how to find out who wrote to the stream"))
+    }
+}
+
+async fn read(operator: &Operator) -> Result<Verified, OperatorError> {
+    // The head before the trail: what is sealed in between must not look as if it had been cut off.
+    let head = operator.read(EVENTS, Subject::of_state("audit", Chain::KIND, HEAD).as_str(), 1).await?;
+    let head: Option<Chain> = head.last().and_then(|state| serde_json::from_slice(&state.payload).ok());
+    let (mut verifier, mut verified) = (Verifier::default(), Verified::default());
+    let mut next = 1;
+    loop {
+        let page = operator.page(AUDIT, "audit.*", next).await?;
+        let Some(last) = page.last() else { break };
+        next = last.sequence + 1;
+        verified.entries += page.len() as u64;
+        for entry in &page {
+            verified.note(verifier.feed(entry.sequence, &Origin::of(entry).subject, &entry.payload));
+        }
+    }
+    verified.note(head.as_ref().and_then(|head| verifier.truncated(head)));
+    let last = verifier.last();
+    verified.checkpoints = last.map_or(0, |last| last.number);
+    verified.sealed_to = last.map_or(0, |last| last.to);
+    verified.hash = last.map(|last| last.hash.to_string());
+    verified.unsealed = verifier.unsealed() as u64;
+    Ok(verified)
+}
+
+impl Verified {
+    fn note(&mut self, broken: impl IntoIterator<Item = Broken>) {
+        for broken in broken {
+            self.faults += 1;
+            if self.broken.len() < FAULTS_MAX {
+                self.broken.push(broken.to_string());
+            }
+        }
+    }
+
+    fn in_words(&self) -> String {
+        let Self { entries, checkpoints, sealed_to, unsealed, .. } = self;
+        let mut text = format!(
+            "{entries:>9}  entries\n{checkpoints:>9}  checkpoints, up to entry {sealed_to}\n{unsealed:>9}  entries after that\n"
+        );
+        if let Some(hash) = &self.hash {
+            let _ = writeln!(text, "{:>9}  {hash}", "hash");
+        }
+        if self.faults == 0 {
+            text.push_str("           nothing was changed, removed or put into another order\n");
+        }
+        for broken in &self.broken {
+            let _ = writeln!(text, "   BROKEN  {broken}");
+        }
+        let untold = self.faults.saturating_sub(self.broken.len() as u64);
+        if untold > 0 {
+            let _ = writeln!(text, "           and {untold} more faults");
+        }
+        text
+    }
+}

@@ -1,0 +1,42 @@
+//! The command line: one file for each subcommand.
+
+pub mod audit;
+pub mod demo;
+mod launch;
+pub mod place;
+mod signals;
+pub mod trail;
+pub mod up;
+
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::problem::{Exit, Problem};
+
+/// Where everything of a run is kept, unless it is said otherwise.
+pub const DATA_DIRECTORY: &str = ".jetlag";
+
+/// The form of what is printed on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a person.
+    Text,
+    /// For a program.
+    Json,
+}
+
+/// Prints a result. Whoever reads it may have closed the pipe, as `head` does: that is no error.
+fn print(format: Format, text: impl FnOnce() -> String, value: &impl Serialize) -> Result<(), Problem> {
+    let failed =
+        |error: io::Error| Problem::new(Exit::CannotCreate, "cannot write to standard output").because(error);
+    let line = match format {
+        Format::Text => text(),
+        Format::Json => serde_json::to_string_pretty(value).map_err(|error| failed(error.into()))? + "\n",
+    };
+    match io::stdout().lock().write_all(line.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failed(error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,86 @@
+//! `jetlag up`: runs the application on this machine until it is told to stop.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::launch::Launch;
+use super::signals::Signals;
+use super::{DATA_DIRECTORY, Format, print};
+use crate::app::{App, Options, Running};
+use crate::console::Console;
+use crate::problem::{Exit, Problem};
+
+/// Run the whole application on this machine
+///
+/// Builds the functions of the workspace and asks each what it needs, starts a nats-server of their own with those
+/// streams and consumers, the companions of jetlag.yaml and every function, waits until each is ready, and starts again
+/// whatever dies. Ctrl-C stops them in order: functions finish what they have begun. A second Ctrl-C kills.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Up {
+    /// Keep streams, logs and up.json (what runs, and where) in this directory
+    #[arg(long, value_name = "DIR", default_value = DATA_DIRECTORY)]
+    data: PathBuf,
+
+    /// The port of the first function (`order`, if there is one); the others follow. 0 for any free ports
+    #[arg(long, value_name = "N", default_value_t = 8080)]
+    port_base: u16,
+
+    #[command(flatten)]
+    launch: Launch,
+
+    /// Once all is up, print what runs, and where, on standard output
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    output: Option<Format>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  jetlag up                                   run everything; order answers on http://127.0.0.1:8080
+  jetlag up --port-base 9000 --nats-port 0    beside another run
+  jetlag up --data /tmp/try                   with streams of their own
+  jetlag up -o json | jq .broker_url          what a program needs to know
+
+Exit codes:
+  64 usage    65 the build failed    69 something did not start    73 the data directory cannot be written
+  75 another run holds the data directory    78 configuration    130 interrupted before all was up, or killed";
+
+impl Up {
+    fn options(&self, console: Console) -> Options {
+        Options { port_base: self.port_base, ..self.launch.options(&self.data, console) }
+    }
+
+    /// Runs until Ctrl-C or SIGTERM.
+    ///
+    /// # Errors
+    /// Whatever keeps the application from being up.
+    pub async fn run(self, console: Console) -> Result<(), Problem> {
+        let mut signals = Signals::new()?;
+        let running = App::start_until(self.options(console), signals.next()).await?;
+        if let Some(format) = self.output {
+            let status = running.status();
+            print(format, || summary(&running), &status)?;
+        }
+        console.note("everything is up; Ctrl-C stops it");
+        signals.next().await;
+        console.note("stopping: functions finish what they have begun; Ctrl-C again kills");
+        tokio::select! {
+            () = running.drain() => {}
+            () = signals.next() => {
+                running.kill().await;
+                return Err(Problem::new(Exit::Interrupted, "killed before everything had stopped by itself"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn summary(running: &Running) -> String {
+    let status = running.status();
+    let line = |entry: &crate::supervisor::Entry| {
+        let urls: Vec<_> = entry.addresses.values().map(String::as_str).collect();
+        format!("{:<14} {:<8} {}\n", entry.name, entry.pid.unwrap_or_default(), urls.join(" "))
+    };
+    status.processes.iter().map(line).collect()
+}

@@ -1,0 +1,69 @@
+//! The `jetlag` command: a table of contents. Each subcommand is a file in `commands/`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use jetlag_cli::commands::audit::Audit;
+use jetlag_cli::commands::demo::Demo;
+use jetlag_cli::commands::place::Place;
+use jetlag_cli::commands::trail::Trail;
+use jetlag_cli::commands::up::Up;
+use jetlag_cli::console::Console;
+use jetlag_cli::problem::Exit;
+
+/// Runs, feeds and inspects functions on NATS JetStream
+#[derive(Debug, Parser)]
+#[command(name = "jetlag", version, after_help = EXAMPLES, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(Demo),
+    Up(Up),
+    Place(Place),
+    Trail(Trail),
+    Audit(Audit),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  jetlag demo                                            a shop with real orders, and its books balanced
+  jetlag up                                              run the whole application here
+  jetlag place data/online-retail/orders-2010-12.csv     give it real orders
+  jetlag trail 536365                                    what happened to one of them
+  jetlag audit verify                                    that nothing in the trail was changed or removed
+  jetlag help up                                         everything about one command
+
+Results go to standard output, everything else to standard error.";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => return told(&usage),
+    };
+    let console = Console::stderr();
+    let outcome = match cli.command {
+        Command::Demo(demo) => demo.run(console).await,
+        Command::Up(up) => up.run(console).await,
+        Command::Place(place) => place.run(console).await,
+        Command::Trail(trail) => trail.run(console).await,
+        Command::Audit(audit) => audit.run(console).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            console.error(&problem.render());
+            problem.exit().into()
+        }
+    }
+}
+
+/// Prints help or version, or what is wrong with the command line.
+fn told(usage: &clap::Error) -> ExitCode {
+    let _ = usage.print();
+    if usage.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS }
+}

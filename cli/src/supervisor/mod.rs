@@ -1,0 +1,24 @@
+//! Keeps processes running: starts them, waits until they are up, starts again what dies, and stops everything.
+//!
+//! A `Service` says what to run and when it is up. A `Keeper` is one task that keeps one service running.
+//! A `Tier` is a group of keepers that is stopped together; tiers are stopped one after the other, so that
+//! functions can finish their work while the broker still lives. The `Board` is what others read: `up.json`.
+
+pub(crate) mod board;
+pub(crate) mod identity;
+pub(crate) mod keeper;
+pub(crate) mod leftovers;
+pub(crate) mod lock;
+pub(crate) mod log;
+pub(crate) mod process;
+pub(crate) mod restart;
+pub(crate) mod service;
+pub(crate) mod spawn;
+pub(crate) mod tier;
+
+pub use board::{Entry, Kind, Phase, Status};
+
+pub(crate) use board::Board;
+pub(crate) use keeper::Order;
+pub(crate) use service::{Addresses, Launch, Service};
+pub(crate) use tier::Tier;

@@ -1,0 +1,301 @@
+//! `jetlag up` with real processes: a small application, a companion and a real nats-server.
+
+#![cfg(test)]
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use jetlag_cli::app::{App, Options, Running, status};
+use jetlag_cli::console::Console;
+use jetlag_cli::problem::Exit;
+use jetlag_cli::supervisor::{Phase, Status};
+
+/// The longest wait for anything.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A copy of the application, with a data directory of its own.
+struct Shop {
+    directory: tempfile::TempDir,
+}
+
+impl Shop {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shop"), directory.path());
+        // One build for all tests and runs.
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shop");
+        std::fs::create_dir_all(directory.path().join(".cargo")).unwrap();
+        let config = format!("[build]\ntarget-dir = {:?}\n", target.display().to_string());
+        std::fs::write(directory.path().join(".cargo/config.toml"), config).unwrap();
+        Self { directory }
+    }
+
+    /// Adds a companion that is a shell script.
+    fn with_companion(self, name: &str, script: &str) -> Self {
+        let path = self.manifest();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let entry = format!("companions:\n  {name}:\n    command: sh\n    args: [-c, '{script}']\n");
+        std::fs::write(path, text.replacen("companions:\n", &entry, 1)).unwrap();
+        self
+    }
+
+    fn manifest(&self) -> PathBuf {
+        self.directory.path().join("jetlag.yaml")
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            manifest: Some(self.manifest()),
+            port_base: 0,
+            nats_port: Some(0),
+            console: Console::silent(),
+            ..Options::new(self.data())
+        }
+    }
+
+    fn command(&self) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_jetlag"))
+            .args(["up", "--port-base", "0", "--nats-port", "0", "--app"])
+            .arg(self.manifest())
+            .arg("--data")
+            .arg(self.data())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Waits until all that the command runs is up.
+    async fn all_up(&self) -> Status {
+        let all_up = async || {
+            let status = status(&self.data())?;
+            let up = status.processes.iter().filter(|entry| entry.phase == Phase::Up).count();
+            (up == 4).then_some(status)
+        };
+        until("everything is up", all_up).await
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn get(url: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains(" 200 "), "{answer}");
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+fn signal(pid: u32, name: &str) {
+    assert!(Command::new("kill").args([format!("-{name}"), pid.to_string()]).status().unwrap().success());
+}
+
+fn runs(pid: u32) -> bool {
+    let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    state.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+/// Kills a process, and waits until its successor is up.
+async fn killed_and_back(running: &Running, name: &str) {
+    let before = running.entry(name).unwrap();
+    signal(before.pid.unwrap(), "KILL");
+    let after = until(&format!("{name} is back"), async || {
+        let entry = running.entry(name)?;
+        (entry.phase == Phase::Up && entry.pid != before.pid).then_some(entry)
+    })
+    .await;
+    assert_eq!(after.addresses, before.addresses, "{name} came back where it was");
+    assert_eq!(after.restarts, before.restarts + 1);
+}
+
+async fn none_runs(status: &Status) {
+    let pids: Vec<_> = status.processes.iter().filter_map(|entry| entry.pid).collect();
+    assert!(!pids.is_empty());
+    until("no process is left", async || pids.iter().all(|pid| !runs(*pid)).then_some(())).await;
+}
+
+#[tokio::test]
+async fn everything_is_up_and_told_where_the_rest_is() {
+    let shop = Shop::new();
+    let running = App::start(shop.options()).await.unwrap();
+    let till = running.url("shop-till").unwrap();
+    assert_eq!(get(&till, "/env/NATS_URL"), running.broker_url().unwrap());
+    assert_eq!(get(&till, "/env/BANK_URL"), format!("{}/v1", running.companion("bank").unwrap()));
+    assert_eq!(get(&till, "/env/DRAWER"), shop.data().join("drawer").display().to_string());
+    assert!(get(&running.monitor_url().unwrap(), "/healthz").contains("ok"));
+    assert_eq!(status(&shop.data()), Some(running.status()));
+    until("what it wrote is in its log", async || {
+        let log = std::fs::read_to_string(running.log("shop-till")?).ok()?;
+        log.contains("/env/NATS_URL 200 OK").then_some(())
+    })
+    .await;
+
+    let second = App::start(shop.options()).await.unwrap_err();
+    assert_eq!(second.exit(), Exit::TryLater);
+    let message = second.to_string();
+    assert!(
+        message.contains(&format!("pid {}", std::process::id())) && message.contains("http://"),
+        "{message}"
+    );
+
+    let before = running.status();
+    running.drain().await;
+    none_runs(&before).await;
+    assert_eq!(status(&shop.data()), None);
+    assert!(running.status().processes.iter().all(|entry| entry.phase == Phase::Stopped));
+}
+
+#[tokio::test]
+async fn whatever_is_killed_comes_back_where_it_was() {
+    let shop = Shop::new();
+    let running = App::start(shop.options()).await.unwrap();
+    let client = async_nats::connect(running.broker_url().unwrap()).await.unwrap();
+    let jetstream = async_nats::jetstream::new(client);
+    let config = async_nats::jetstream::stream::Config {
+        name: "KEPT".to_owned(),
+        subjects: vec!["kept.>".to_owned()],
+        ..Default::default()
+    };
+    jetstream.create_stream(config).await.unwrap();
+    jetstream.publish("kept.one", "1".into()).await.unwrap().await.unwrap();
+
+    killed_and_back(&running, "broker").await;
+    let messages = until("the client is connected again", async || {
+        Some(jetstream.get_stream("KEPT").await.ok()?.cached_info().state.messages)
+    })
+    .await;
+    assert_eq!(messages, 1);
+    killed_and_back(&running, "shop-till").await;
+    killed_and_back(&running, "shop-till").await;
+    killed_and_back(&running, "bank").await;
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_is_told_with_the_last_words_and_nothing_is_left() {
+    let shop = Shop::new();
+    let mut options = shop.options();
+    options.env.insert("TILL_EXIT".to_owned(), "78".to_owned());
+    let problem = App::start(options).await.unwrap_err();
+    assert_eq!(problem.exit(), Exit::Config);
+    let message = problem.render();
+    assert!(message.contains("`shop-till`") && message.contains("exit code 78"), "{message}");
+    assert!(message.contains("| TILL_DRAWER is not set"), "{message}");
+    assert_eq!(status(&shop.data()), None);
+}
+
+#[tokio::test]
+async fn a_function_that_dies_at_once_is_tried_again_and_then_told() {
+    let shop = Shop::new();
+    let mut options = shop.options();
+    options.env.insert("TILL_EXIT".to_owned(), "1".to_owned());
+    let problem = App::start(options).await.unwrap_err();
+    assert_eq!(problem.exit(), Exit::Unavailable);
+    assert!(problem.render().contains("ended before it was up: exit code 1"), "{}", problem.render());
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_told_before_anything_is_built() {
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = holder.local_addr().unwrap().port();
+    let shop = Shop::new();
+    let problem = App::start(Options { port_base: taken, ..shop.options() }).await.unwrap_err();
+    assert!(problem.to_string().contains(&taken.to_string()), "{problem}");
+
+    let problem = App::start(Options { nats_port: Some(taken), ..shop.options() }).await.unwrap_err();
+    assert_eq!(problem.to_string(), format!("port {taken} is needed for the broker, and cannot be had"));
+}
+
+#[tokio::test]
+async fn a_companion_that_will_not_stop_is_killed_when_the_caller_will_not_wait() {
+    let script = r#"trap "" TERM; echo listening on http://127.0.0.1:1; while :; do sleep 1; done"#;
+    let shop = Shop::new().with_companion("mule", script);
+    let running = App::start(shop.options()).await.unwrap();
+    let before = running.status();
+    let asked = Instant::now();
+    let hurry = async {
+        until("the functions have stopped", async || {
+            (running.entry("shop-till")?.phase == Phase::Stopped).then_some(())
+        })
+        .await;
+        running.kill().await;
+    };
+    tokio::join!(running.drain(), hurry);
+    none_runs(&before).await;
+    assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
+}
+
+#[tokio::test]
+async fn a_start_that_is_interrupted_leaves_nothing() {
+    let shop = Shop::new().with_companion("mute", "echo $$ > mute.pid; exec sleep 600");
+    let pid_file = shop.directory.path().join("mute.pid");
+    let pid = async || std::fs::read_to_string(&pid_file).ok()?.trim().parse::<u32>().ok();
+    let interrupt = async {
+        until("the companion runs", pid).await;
+    };
+    let problem = App::start_until(shop.options(), interrupt).await.unwrap_err();
+    assert_eq!(problem.exit(), Exit::Interrupted);
+    assert!(!runs(pid().await.unwrap()));
+    assert_eq!(status(&shop.data()), None);
+}
+
+#[tokio::test]
+async fn the_command_stops_everything_on_ctrl_c() {
+    let shop = Shop::new();
+    let mut command = shop.command();
+    let status = shop.all_up().await;
+    assert_eq!(status.pid, command.id());
+    signal(command.id(), "INT");
+    let ended = until("the command ends", async || command.try_wait().unwrap()).await;
+    assert!(ended.success(), "{ended}");
+    none_runs(&status).await;
+}
+
+#[tokio::test]
+async fn nothing_outlives_a_command_that_is_killed() {
+    let shop = Shop::new();
+    let mut command = shop.command();
+    let first = shop.all_up().await;
+    command.kill().unwrap();
+    command.wait().unwrap();
+    // With `setpriv` they die with it; without, the next run stops them.
+    let mut next = shop.command();
+    until("the next run has written its own status", async || {
+        status(&shop.data()).filter(|status| status.pid == next.id())
+    })
+    .await;
+    none_runs(&first).await;
+    shop.all_up().await;
+    signal(next.id(), "TERM");
+    let ended = until("the command ends", async || next.try_wait().unwrap()).await;
+    assert!(ended.success(), "{ended}");
+}

@@ -1,0 +1,77 @@
+//! order: takes orders in, and confirms or cancels each when payment and inventory have decided.
+
+mod form;
+mod place;
+
+use events::{
+    CancelReason, InventoryRejected, OrderCancelled, OrderConfirmed, OrderPlaced, PaymentDeclined,
+    PaymentProcessed,
+};
+use jetlag::{Contract, Event, EventKind, Failure};
+
+pub use place::{NewOrder, place};
+
+/// What this function is to the rest of the system.
+pub const CONTRACT: Contract<Decision, OrderEvent> =
+    Contract::new("order", "Takes orders in, and confirms or cancels each when it is decided.")
+        .admits(&[EventKind::of::<OrderPlaced>()]);
+
+jetlag::one_of! {
+    /// What decides an order.
+    pub enum Decision { Paid(PaymentProcessed), Declined(PaymentDeclined), OutOfStock(InventoryRejected) }
+}
+
+jetlag::one_of! {
+    /// What happens to an order. It is placed by [`place`], or by publishers outside.
+    pub enum OrderEvent { Placed(OrderPlaced), Confirmed(OrderConfirmed), Cancelled(OrderCancelled) }
+}
+
+/// Confirms the order that is paid for; cancels the one that is declined or out of stock.
+///
+/// # Errors
+/// Never: whoever sent the event has decided, and nothing is asked of anybody.
+pub async fn decide(_: &(), event: Event<Decision>) -> Result<OrderEvent, Failure> {
+    Ok(match event.data {
+        Decision::Paid(PaymentProcessed { order_id, customer_id, amount, currency, payment_id: _ }) => {
+            OrderConfirmed { order_id, customer_id, amount, currency }.into()
+        }
+        Decision::Declined(PaymentDeclined { order_id, customer_id, amount, currency, reason: _ }) => {
+            let reason = CancelReason::PaymentDeclined;
+            OrderCancelled { order_id, customer_id, amount, currency, reason }.into()
+        }
+        Decision::OutOfStock(InventoryRejected { order_id, customer_id, amount, currency, missing: _ }) => {
+            let reason = CancelReason::OutOfStock;
+            OrderCancelled { order_id, customer_id, amount, currency, reason }.into()
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jetlag::Payload;
+
+    async fn decided<P: Payload + Into<Decision>>() -> OrderEvent {
+        decide(&(), Event::of(P::example()).map(Into::into)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_paid_order_is_confirmed() {
+        assert_eq!(decided::<PaymentProcessed>().await, OrderEvent::Confirmed(OrderConfirmed::example()));
+    }
+
+    #[tokio::test]
+    async fn a_declined_order_and_one_out_of_stock_are_cancelled_with_the_reason() {
+        let cancelled =
+            |reason| OrderEvent::Cancelled(OrderCancelled { reason, ..OrderCancelled::example() });
+        assert_eq!(decided::<PaymentDeclined>().await, cancelled(CancelReason::PaymentDeclined));
+        assert_eq!(decided::<InventoryRejected>().await, cancelled(CancelReason::OutOfStock));
+    }
+
+    #[test]
+    fn the_contract_holds_and_nothing_is_listened_to_that_is_also_emitted() {
+        let terms = CONTRACT.terms();
+        assert_eq!(terms.faults(), Vec::<String>::new());
+        assert!(terms.listens_to.iter().all(|heard| terms.emits.iter().all(|told| told.name != heard.name)));
+    }
+}

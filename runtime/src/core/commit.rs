@@ -1,0 +1,180 @@
+//! From effects to messages: what a commit publishes, and what each message insists on.
+
+use bytes::Bytes;
+use time::OffsetDateTime;
+
+use crate::core::broker::{Expect, Keep, Message};
+use crate::core::inbound::Cause;
+use crate::effects::{Erased, Write};
+use crate::event::Envelope;
+use crate::failure::{Failure, Reason};
+use crate::headers;
+use crate::subject::Subject;
+
+/// The most messages that one commit, and one group of commits, may have: the broker's limit for an atomic batch.
+pub(crate) const GROUP_MESSAGES_MAX: usize = 1000;
+/// The most bytes that one commit, and one group of commits, may have.
+pub(crate) const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// The effects of one input, ready to be published.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// Where whatever was committed for the same cause is found.
+    pub(crate) guard: Option<Subject>,
+    pub(crate) events: Vec<Message>,
+    pub(crate) writes: Vec<StateWrite>,
+}
+
+/// A new value of one piece of state.
+#[derive(Debug, Clone)]
+pub(crate) struct StateWrite {
+    pub(crate) subject: Subject,
+    pub(crate) value: Bytes,
+    pub(crate) keep: Keep,
+}
+
+impl Plan {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.writes.is_empty()
+    }
+
+    pub(crate) fn messages(&self) -> usize {
+        self.events.len() + self.writes.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let writes = self.writes.iter().map(|write| write.value.len() + write.subject.as_str().len() + 256);
+        self.events.iter().map(Message::size).chain(writes).sum()
+    }
+}
+
+/// Plans the commit of `effects`, which follow from `cause`.
+///
+/// The first message carries the guard: it is refused if anything was committed for this cause before, whatever that
+/// run decided. So an event about the input's aggregate goes first, or a receipt where there is none. Every further
+/// event insists on being the first on its own subject.
+pub(crate) fn plan(
+    cause: &Cause,
+    effects: Erased,
+    now: OffsetDateTime,
+    message_bytes_max: usize,
+) -> Result<Plan, Failure> {
+    let writes: Vec<StateWrite> = effects.writes.into_iter().map(|write| state_write(cause, write)).collect();
+    if effects.events.is_empty() && writes.is_empty() {
+        return Ok(Plan { guard: None, events: Vec::new(), writes });
+    }
+    let mut outbound = effects.events;
+    let carrier = outbound
+        .iter()
+        .position(|event| event.aggregate_id == cause.aggregate_id && !event.kind.once_per_aggregate);
+    let mut events = Vec::with_capacity(outbound.len() + 1);
+    match carrier {
+        // The order of events within one commit is not promised; their ids are derived from their places in it.
+        Some(at) => outbound.swap(0, at),
+        None => events.push(receipt(cause, None, now)?),
+    }
+    for event in outbound {
+        let index = events.len();
+        let once = event.kind.once_per_aggregate.then(|| Subject::any_of_type(event.kind.name, &event.aggregate_id));
+        let envelope = Envelope::around(event, cause.id(index), now, cause.trace_id.clone());
+        let mut message = Message::new(envelope.subject(), encode(&envelope)?);
+        message.headers = provenance(cause);
+        message.expect = Some(Expect { sequence: 0, scope: if index == 0 { Some(cause.scope()) } else { once } });
+        events.push(message);
+    }
+    within_limits(Plan { guard: Some(cause.scope()), events, writes }, message_bytes_max)
+}
+
+/// Plans the commit of what a batch led to: guarded by the state that it writes, since a batch is never the same twice.
+pub(crate) fn plan_batch(
+    cause: &Cause,
+    effects: Erased,
+    now: OffsetDateTime,
+    message_bytes_max: usize,
+) -> Result<Plan, Failure> {
+    if effects.writes.is_empty() && !effects.events.is_empty() {
+        let why = "a batch handler that emits events must also write state: it tells a batch that comes again";
+        return Err(Failure::because(Reason::EffectsInvalid, why));
+    }
+    let writes = effects.writes.into_iter().map(|write| state_write(cause, write)).collect();
+    let mut events = Vec::with_capacity(effects.events.len());
+    for (index, event) in effects.events.into_iter().enumerate() {
+        let envelope = Envelope::around(event, cause.id(index), now, cause.trace_id.clone());
+        let mut message = Message::new(envelope.subject(), encode(&envelope)?);
+        message.headers = provenance(cause);
+        message.expect = Some(Expect { sequence: 0, scope: None });
+        events.push(message);
+    }
+    within_limits(Plan { guard: None, events, writes }, message_bytes_max)
+}
+
+/// What stands for a commit without an event of its input's aggregate, and, with a reason, for a dead letter.
+pub(crate) fn receipt(cause: &Cause, dead: Option<Reason>, now: OffsetDateTime) -> Result<Message, Failure> {
+    let id = cause.id(0);
+    let data = dead.map_or_else(
+        || serde_json::json!({"outcome": "committed"}),
+        |reason| serde_json::json!({"outcome": "dead_letter", "reason": reason}),
+    );
+    let envelope = Envelope {
+        kind: format!("done.{}", cause.function),
+        aggregate_id: cause.aggregate_id.clone(),
+        data: serde_json::value::to_raw_value(&data)?,
+        timestamp: now,
+        trace_id: cause.trace_id.clone(),
+        id,
+    };
+    let mut message = Message::new(envelope.subject(), encode(&envelope)?);
+    message.headers = provenance(cause);
+    if let Some(reason) = dead {
+        message.headers.push((headers::REASON, reason.code().into()));
+    }
+    message.expect = Some(Expect { sequence: 0, scope: Some(cause.scope()) });
+    Ok(message)
+}
+
+fn encode(envelope: &Envelope) -> Result<Bytes, Failure> {
+    envelope.write().map(Bytes::from).map_err(|error| {
+        Failure::because(Reason::EffectsInvalid, format_args!("{} does not serialise: {error}", envelope.kind))
+    })
+}
+
+/// Where a message comes from, as headers.
+pub(crate) fn provenance(cause: &Cause) -> Vec<(&'static str, String)> {
+    let mut list = vec![
+        (headers::FUNCTION, cause.function.to_owned()),
+        (headers::CAUSE, cause.subject.to_string()),
+        (headers::ATTEMPT, cause.attempt.to_string()),
+    ];
+    if let Some(traceparent) = &cause.traceparent {
+        list.push((headers::TRACEPARENT, traceparent.to_string()));
+    }
+    list
+}
+
+fn state_write(cause: &Cause, write: Write) -> StateWrite {
+    StateWrite {
+        subject: Subject::of_state(cause.function, write.kind, &write.key),
+        value: Bytes::from(Box::<str>::from(write.value).into_string()),
+        keep: write.keep.map_or(Keep::Forever, Keep::For),
+    }
+}
+
+fn within_limits(plan: Plan, message_bytes_max: usize) -> Result<Plan, Failure> {
+    let too_large = |what: String| Err(Failure::because(Reason::EffectsTooLarge, what));
+    if plan.messages() > GROUP_MESSAGES_MAX {
+        return too_large(format!(
+            "{} events and values of state; one commit holds {GROUP_MESSAGES_MAX}",
+            plan.messages()
+        ));
+    }
+    if plan.bytes() > GROUP_BYTES_MAX {
+        return too_large(format!("{} bytes; one commit holds {GROUP_BYTES_MAX}", plan.bytes()));
+    }
+    let largest = plan.events.iter().map(Message::size).chain(plan.writes.iter().map(|w| w.value.len() + 512)).max();
+    match largest {
+        Some(bytes) if bytes > message_bytes_max => {
+            too_large(format!("a message of {bytes} bytes; the broker takes {message_bytes_max}"))
+        }
+        _ => Ok(plan),
+    }
+}

@@ -1,0 +1,103 @@
+//! Inputs that are given up: kept whole, with the reason, before the broker is told that they are done with.
+
+use crate::core::broker::{Broker, Delivery, Expect, Message, PublishError, Stream};
+use crate::core::commit::receipt;
+use crate::core::inbound::{Attempt, Inbound};
+use crate::failure::Reason;
+use crate::headers;
+use crate::subject::Subject;
+
+/// Why a dead letter could not be written: the input then stays with the broker.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotBuried {
+    /// The receipt or the dead letter could not be published.
+    #[error("the dead letter could not be written")]
+    Publish(#[from] PublishError),
+    /// Whether the input was committed could not be found out.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+/// What became of an input that was to be buried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Burial {
+    /// It is in the dead letter stream.
+    Buried,
+    /// An earlier run had committed it: there is nothing to bury.
+    Committed,
+}
+
+/// Buries an input that was read. A receipt marked dead takes the same guard as a commit first, so that an input is
+/// committed or dead and never both, whatever a straggling process still does.
+pub(crate) async fn bury<B: Broker>(
+    broker: &B,
+    delivery: &Delivery<B::Receipt>,
+    inbound: &Inbound,
+    reason: Reason,
+    error: &str,
+) -> Result<Burial, NotBuried> {
+    let now = broker.now();
+    let receipt = receipt(&inbound.cause, Some(reason), now).map_err(|failure| NotBuried::Unknown(failure.to_string()))?;
+    match broker.publish(Stream::Events, vec![receipt]).await {
+        Ok(_) => {}
+        Err(PublishError::Refused) => match broker.last(Stream::Events, &inbound.cause.scope()).await {
+            // The receipt of an earlier burial that did not come to its end.
+            Ok(Some(found)) if found.header(headers::REASON).is_some() => {}
+            Ok(_) => return Ok(Burial::Committed),
+            Err(unavailable) => return Err(NotBuried::Unknown(unavailable.to_string())),
+        },
+        Err(error) => return Err(error.into()),
+    }
+    let id = match &inbound.cause.redrive {
+        Some(redrive) => format!("{}~{redrive}", inbound.input.envelope.id),
+        None => inbound.input.envelope.id.clone(),
+    };
+    let mut extra = vec![(headers::SUBJECT, inbound.cause.subject.to_string())];
+    if let Some(redrive) = &inbound.cause.redrive {
+        extra.push((headers::REDRIVE, redrive.clone()));
+    }
+    let history = inbound.history_with(now, error);
+    write(broker, delivery, inbound.cause.function, &id, (reason, error), &history, extra).await?;
+    Ok(Burial::Buried)
+}
+
+/// Buries bytes that are not an event: nothing was, or ever will be, committed for them.
+pub(crate) async fn bury_unreadable<B: Broker>(
+    broker: &B,
+    delivery: &Delivery<B::Receipt>,
+    function: &'static str,
+    reason: Reason,
+    error: &str,
+) -> Result<Burial, NotBuried> {
+    let id = format!("{:?}-{}", delivery.stream, delivery.sequence).to_lowercase();
+    let extra = vec![(headers::SUBJECT, delivery.subject.to_string())];
+    write(broker, delivery, function, &id, (reason, error), &[], extra).await?;
+    Ok(Burial::Buried)
+}
+
+async fn write<B: Broker>(
+    broker: &B,
+    delivery: &Delivery<B::Receipt>,
+    function: &'static str,
+    id: &str,
+    (reason, error): (Reason, &str),
+    history: &[Attempt],
+    extra: Vec<(&'static str, String)>,
+) -> Result<(), PublishError> {
+    let mut letter = Message::new(Subject::of_dead_letter(function, id), delivery.payload.clone());
+    letter.headers = extra;
+    letter.headers.push((headers::FUNCTION, function.into()));
+    letter.headers.push((headers::REASON, reason.code().into()));
+    letter.headers.push((headers::ERROR, error.to_owned()));
+    letter.headers.push((headers::ORIGIN, format!("{:?} {}", delivery.stream, delivery.sequence)));
+    letter.headers.push((headers::HISTORY, serde_json::to_string(history).unwrap_or_default()));
+    if let Some(traceparent) = delivery.header(headers::TRACEPARENT) {
+        letter.headers.push((headers::TRACEPARENT, traceparent.to_owned()));
+    }
+    letter.expect = Some(Expect { sequence: 0, scope: None });
+    match broker.publish(Stream::DeadLetters, vec![letter]).await {
+        // Refused: an earlier run wrote it and died before it could say so.
+        Ok(_) | Err(PublishError::Refused) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

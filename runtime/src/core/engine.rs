@@ -1,0 +1,112 @@
+//! Everything that one function needs to handle inputs, in one place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::contract::Durability;
+use crate::core::breaker::{Circuit, Pass, Position};
+use crate::core::broker::{Broker, Stream};
+use crate::core::commit::Plan;
+use crate::core::group::{Committer, Outcome, after_failure};
+use crate::core::keys::Keys;
+use crate::core::pulse::Pulse;
+use crate::core::states::States;
+use crate::handler::{Bindings, Invoke};
+use crate::state::State;
+use crate::subject::Subject;
+use crate::telemetry::meter::Meter;
+use crate::Terms;
+
+/// How often a handler runs again on newer state before that counts as a failed attempt.
+pub(crate) const RERUNS_MAX: u32 = 64;
+/// How long an input that could not be finished stays with the broker before it is delivered again.
+pub(crate) const RELEASE_DELAY: Duration = Duration::from_secs(1);
+/// The same, while the stream is full.
+pub(crate) const FULL_DELAY: Duration = Duration::from_secs(5);
+
+/// A function at work.
+pub(crate) struct Engine<B: Broker> {
+    pub(crate) terms: Terms,
+    pub(crate) handler: Arc<dyn Invoke>,
+    pub(crate) broker: Arc<B>,
+    pub(crate) states: Arc<States<B>>,
+    pub(crate) committer: Committer<B>,
+    pub(crate) keys: Keys,
+    pub(crate) slots: Semaphore,
+    pub(crate) circuit: Circuit,
+    pub(crate) pulse: Pulse<B::Receipt>,
+    /// Cancelled when the process is to stop: what has not started is given back.
+    pub(crate) drain: CancellationToken,
+    pub(crate) meter: Meter,
+}
+
+impl<B: Broker> Engine<B> {
+    /// An engine, and the loop that publishes its group commits.
+    pub(crate) fn new(
+        function: Bindings,
+        broker: Arc<B>,
+        drain: CancellationToken,
+    ) -> (Arc<Self>, impl Future<Output = ()> + Send) {
+        let states = Arc::new(States::new(Arc::clone(&broker)));
+        let (committer, publishing) = Committer::new(Arc::clone(&broker), Arc::clone(&states));
+        let engine = Arc::new(Self {
+            terms: function.terms,
+            handler: function.handler,
+            broker,
+            states,
+            committer,
+            keys: Keys::default(),
+            slots: Semaphore::new(function.terms.concurrency),
+            circuit: Circuit::new(function.terms.breaker),
+            pulse: Pulse::new(),
+            drain,
+            meter: Meter::new(&function.terms),
+        });
+        (engine, publishing)
+    }
+
+    /// The function's state, as a new run of its handler sees it.
+    pub(crate) fn view(&self) -> State {
+        let store: Arc<States<B>> = Arc::clone(&self.states);
+        State::new(self.terms.name, self.terms.keeps, store)
+    }
+
+    /// Commits `plan`: alone where that is one message, else in a group with whatever else is ready.
+    pub(crate) async fn commit(&self, plan: Plan, reads: Vec<(Subject, u64)>) -> Outcome {
+        let alone = plan.writes.is_empty() && plan.events.len() == 1 && self.terms.durability == Durability::Default;
+        let outcome = if plan.is_empty() {
+            Outcome::Committed
+        } else if alone {
+            match self.broker.publish(Stream::Events, plan.events.clone()).await {
+                Ok(_) => Outcome::Committed,
+                Err(error) => after_failure(&*self.broker, &plan, &error).await,
+            }
+        } else {
+            self.committer.commit(plan, reads).await
+        };
+        self.meter.commit(&outcome);
+        outcome
+    }
+
+    /// Leave to run the handler, or `None` while the circuit is open.
+    pub(crate) fn pass(&self) -> Option<Pass> {
+        self.circuit.pass(Instant::now())
+    }
+
+    /// Says aloud that the circuit has changed.
+    pub(crate) fn announce(&self, position: Position) {
+        self.meter.breaker(position);
+        match position {
+            Position::Open => tracing::warn!(
+                open_for_ms = self.terms.breaker.map(|b| u64::try_from(b.open_for.as_millis()).unwrap_or(u64::MAX)),
+                "circuit breaker opened: inputs wait in the stream"
+            ),
+            Position::Closed => tracing::info!("circuit breaker closed"),
+            Position::HalfOpen => tracing::info!("circuit breaker lets one input try"),
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The group commit: whatever finished while the previous commit was in flight goes into the next.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::core::broker::{Broker, Expect, Message, PublishError, Stream};
+use crate::core::commit::{GROUP_BYTES_MAX, GROUP_MESSAGES_MAX, Plan};
+use crate::core::states::{Committed, Stale, States, Table};
+use crate::state::Unavailable;
+use crate::subject::Subject;
+
+/// A plan on its way into a group.
+struct Submission {
+    plan: Plan,
+    reads: Vec<(Subject, u64)>,
+    /// The versions of the plan's writes, in their order.
+    versions: Vec<u64>,
+    answer: oneshot::Sender<Outcome>,
+}
+
+/// What became of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Its effects are committed.
+    Committed,
+    /// An earlier run of the same input had committed.
+    Already,
+    /// It was decided on state that has changed: decide again.
+    Stale,
+    /// An aggregate already has the event of a type that it has once.
+    Exists(Subject),
+    /// The stream is full.
+    Full,
+    /// The broker cannot be reached or refuses; nothing of it is committed that a later run would not notice.
+    Unavailable(String),
+}
+
+/// Where plans are handed in.
+pub(crate) struct Committer<B> {
+    states: Arc<States<B>>,
+    queue: mpsc::UnboundedSender<Submission>,
+}
+
+impl<B: Broker> Committer<B> {
+    /// The committer, and the loop that publishes; it ends when the committer is dropped.
+    pub(crate) fn new(broker: Arc<B>, states: Arc<States<B>>) -> (Self, impl Future<Output = ()> + Send) {
+        // As many submissions as inputs in flight at most: the slots bound it.
+        let (queue, inbox) = mpsc::unbounded_channel();
+        (Self { states: Arc::clone(&states), queue }, publish_groups(broker, states, inbox))
+    }
+
+    /// Commits `plan`, which was decided on `reads`.
+    pub(crate) async fn commit(&self, plan: Plan, reads: Vec<(Subject, u64)>) -> Outcome {
+        let (answer, answered) = oneshot::channel();
+        {
+            // Under one lock, so that the queue has the order in which handlers saw each other's writes.
+            let mut table = self.states.lock();
+            let versions = match table.write_ahead(&reads, &plan.writes) {
+                Ok(versions) => versions,
+                Err(Stale) => return Outcome::Stale,
+            };
+            if self.queue.send(Submission { plan, reads, versions, answer }).is_err() {
+                return Outcome::Unavailable("the process is stopping".into());
+            }
+        }
+        answered.await.unwrap_or_else(|_| Outcome::Unavailable("the process is stopping".into()))
+    }
+}
+
+async fn publish_groups<B: Broker>(
+    broker: Arc<B>,
+    states: Arc<States<B>>,
+    mut inbox: mpsc::UnboundedReceiver<Submission>,
+) {
+    let mut waiting: Option<Submission> = None;
+    loop {
+        let first = match waiting.take() {
+            Some(first) => first,
+            None => match inbox.recv().await {
+                Some(first) => first,
+                None => return,
+            },
+        };
+        let mut group = vec![first];
+        let (mut messages, mut bytes) = size_of(&group);
+        while let Ok(next) = inbox.try_recv() {
+            messages += next.plan.messages();
+            bytes += next.plan.bytes();
+            if messages > GROUP_MESSAGES_MAX || bytes > GROUP_BYTES_MAX {
+                waiting = Some(next);
+                break;
+            }
+            group.push(next);
+        }
+        publish_group(&*broker, &states, group).await;
+    }
+}
+
+fn size_of(group: &[Submission]) -> (usize, usize) {
+    group.iter().fold((0, 0), |(m, b), s| (m + s.plan.messages(), b + s.plan.bytes()))
+}
+
+async fn publish_group<B: Broker>(broker: &B, states: &States<B>, group: Vec<Submission>) {
+    let (assembled, group) = assemble(&states.lock(), group);
+    if group.is_empty() {
+        return;
+    }
+    metrics::histogram!(crate::telemetry::names::GROUP_SIZE).record(crate::telemetry::meter::count(group.len()));
+    let result = broker.publish(Stream::Events, assembled.messages.clone()).await;
+    match result {
+        Ok(last) => {
+            assembled.settle(&mut states.lock(), last);
+            answer_all(group, &Outcome::Committed);
+        }
+        Err(PublishError::Refused) if group.len() > 1 => {
+            // The refusal does not say which: each on its own finds out, in the same order.
+            for one in group {
+                Box::pin(publish_group(broker, states, vec![one])).await;
+            }
+        }
+        Err(error) => {
+            assembled.forget(&mut states.lock());
+            for one in group {
+                let outcome = after_failure(broker, &one.plan, &error).await;
+                answer(one, outcome);
+            }
+        }
+    }
+}
+
+/// What became of a plan whose publishing failed: a guard that is there tells that it, or an earlier run, is committed.
+pub(crate) async fn after_failure<B: Broker>(broker: &B, plan: &Plan, error: &PublishError) -> Outcome {
+    if *error == PublishError::Full {
+        return Outcome::Full;
+    }
+    if let Some(guard) = &plan.guard {
+        match broker.last(Stream::Events, guard).await {
+            Ok(Some(_)) => return Outcome::Already,
+            Ok(None) => {}
+            Err(unavailable) => return Outcome::Unavailable(unavailable.to_string()),
+        }
+    }
+    match error {
+        PublishError::Refused => match existing(broker, plan).await {
+            Ok(Some(subject)) => Outcome::Exists(subject),
+            Ok(None) => Outcome::Stale,
+            Err(unavailable) => Outcome::Unavailable(unavailable.to_string()),
+        },
+        PublishError::Full => Outcome::Full,
+        PublishError::Rejected(why) | PublishError::Ambiguous(why) => Outcome::Unavailable(why.clone()),
+    }
+}
+
+/// The event that keeps one of `plan`'s from being the only one of its type about its aggregate.
+async fn existing<B: Broker>(broker: &B, plan: &Plan) -> Result<Option<Subject>, Unavailable> {
+    for event in &plan.events {
+        let Some(scope) = event.expect.as_ref().and_then(|expect| expect.scope.as_ref()) else { continue };
+        if let Some(found) = broker.last(Stream::Events, scope).await? {
+            return Ok(Some(found.subject));
+        }
+    }
+    Ok(None)
+}
+
+/// The messages of a group, and which versions of state they make true.
+struct Assembled {
+    messages: Vec<Message>,
+    /// The state written by the last messages, in their order.
+    states: Vec<(Subject, u64)>,
+}
+
+/// Puts a group together: events of every plan, then the last value of each key. Plans that were decided on state that
+/// will not come true are answered and left out.
+fn assemble(table: &Table, group: Vec<Submission>) -> (Assembled, Vec<Submission>) {
+    let mut kept = Vec::with_capacity(group.len());
+    let mut folded: HashMap<Subject, (usize, u64)> = HashMap::new();
+    let mut messages = Vec::new();
+    let mut values: Vec<Message> = Vec::new();
+    for one in group {
+        let holds = |(subject, version): &(Subject, u64)| match folded.get(subject) {
+            Some((_, written)) => written == version,
+            None => table.committed(subject).is_some_and(|committed| committed.version == *version),
+        };
+        if !one.reads.iter().all(holds) {
+            answer(one, Outcome::Stale);
+            continue;
+        }
+        for (write, version) in one.plan.writes.iter().zip(&one.versions) {
+            let sequence = table.committed(&write.subject).map_or(0, |committed| committed.sequence);
+            let at = folded.get(&write.subject).map_or(values.len(), |(at, _)| *at);
+            folded.insert(write.subject.clone(), (at, *version));
+            let mut message = Message::new(write.subject.clone(), write.value.clone());
+            message.keep = write.keep;
+            message.expect = Some(Expect { sequence, scope: None });
+            match values.get_mut(at) {
+                Some(earlier) => *earlier = message,
+                None => values.push(message),
+            }
+        }
+        messages.extend(one.plan.events.iter().cloned());
+        kept.push(one);
+    }
+    let mut states: Vec<(Subject, u64)> = Vec::with_capacity(values.len());
+    for value in &values {
+        if let Some((_, version)) = folded.get(&value.subject) {
+            states.push((value.subject.clone(), *version));
+        }
+    }
+    messages.extend(values);
+    (Assembled { messages, states }, kept)
+}
+
+impl Assembled {
+    /// The group is stored, its last message under the sequence `last`.
+    fn settle(&self, table: &mut Table, last: u64) {
+        let first = (last + 1).saturating_sub(self.states.len() as u64);
+        for ((subject, version), sequence) in self.states.iter().zip(first..) {
+            table.commit(subject, Committed { version: *version, sequence });
+        }
+    }
+
+    /// The group is not stored, or nobody knows.
+    fn forget(&self, table: &mut Table) {
+        for (subject, _) in &self.states {
+            table.forget(subject);
+        }
+    }
+}
+
+fn answer(one: Submission, outcome: Outcome) {
+    // Nobody listens if the input's own future is gone, which only happens when the process stops.
+    let _ = one.answer.send(outcome);
+}
+
+fn answer_all(group: Vec<Submission>, outcome: &Outcome) {
+    for one in group {
+        answer(one, outcome.clone());
+    }
+}

@@ -1,0 +1,155 @@
+//! An input as it comes in: read, checked, and told where it stands.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::core::broker::{Delivery, Stream};
+use crate::event::Envelope;
+use crate::failure::{Reason, chain};
+use crate::handler::Input;
+use crate::subject::Subject;
+use crate::telemetry::traceparent::Traceparent;
+use crate::{Terms, headers, identity};
+
+/// How many attempts a history remembers; older ones are dropped.
+pub(crate) const HISTORY_MAX: usize = 16;
+
+/// What an output follows from: a function and an input. Everything that a run derives is derived from this.
+#[derive(Debug, Clone)]
+pub(crate) struct Cause {
+    pub(crate) function: &'static str,
+    /// The input's own subject.
+    pub(crate) subject: Subject,
+    pub(crate) aggregate_id: String,
+    /// Tells a redriven input from the one that died.
+    pub(crate) redrive: Option<String>,
+    pub(crate) attempt: u32,
+    pub(crate) trace_id: String,
+    pub(crate) traceparent: Option<Arc<str>>,
+}
+
+impl Cause {
+    /// The id of the `index`th thing that follows.
+    pub(crate) fn id(&self, index: usize) -> String {
+        let redrive = self.redrive.as_deref().unwrap_or_default();
+        identity::derive(&[self.function, self.subject.as_str(), redrive, &index.to_string()])
+    }
+
+    /// Everything that was ever committed for this cause, of any type.
+    pub(crate) fn scope(&self) -> Subject {
+        Subject::any_under_id(&self.aggregate_id, &self.id(0))
+    }
+}
+
+/// An input that can be handled.
+#[derive(Debug, Clone)]
+pub(crate) struct Inbound {
+    pub(crate) cause: Cause,
+    pub(crate) input: Input,
+    pub(crate) history: Vec<Attempt>,
+}
+
+/// One failed attempt.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    /// Which one, from 1.
+    pub attempt: u32,
+    /// When it failed.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// What went wrong.
+    pub error: String,
+}
+
+/// Why an input cannot be handled at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    pub(crate) reason: Reason,
+    pub(crate) error: String,
+}
+
+impl Inbound {
+    /// Reads `delivery` for the function of `terms`.
+    pub(crate) fn read<R>(terms: &Terms, delivery: &Delivery<R>) -> Result<Self, Unreadable> {
+        let envelope = Envelope::read(&delivery.payload)
+            .map_err(|error| Unreadable { reason: Reason::NotAnEvent, error: chain(&error) })?;
+        let own = envelope.subject();
+        let subject = match delivery.stream {
+            Stream::Events => delivery.subject.clone(),
+            Stream::Retry => delivery.header(headers::SUBJECT).map_or_else(|| own.clone(), Subject::from_broker),
+            Stream::Intake | Stream::DeadLetters | Stream::Audit => own.clone(),
+        };
+        if subject != own {
+            let error = format!("it came on {subject}, and its id, type and aggregate_id belong on {own}");
+            return Err(Unreadable { reason: Reason::NotAnEvent, error });
+        }
+        Ok(Self::of(terms.name, envelope, subject, delivery))
+    }
+
+    /// Reads `delivery` as far as possible: a trail holds what came, whatever it is.
+    pub(crate) fn record<R>(terms: &Terms, delivery: &Delivery<R>) -> Self {
+        let original = delivery
+            .header("Nats-Stream-Source")
+            // Stream, sequence, filter, destination, and then the subject that it had there.
+            .and_then(|source| source.split(' ').nth(4))
+            .map_or_else(|| delivery.subject.clone(), Subject::from_broker);
+        let envelope = Envelope::read(&delivery.payload).unwrap_or_else(|_| {
+            let parts = original.parse_event();
+            let id = parts.as_ref().map_or_else(|| delivery.sequence.to_string(), |parts| parts.event_id.clone());
+            Envelope {
+                trace_id: identity::trace_id(&id),
+                kind: parts.as_ref().map_or_else(|| "unknown.unknown".into(), |parts| parts.kind.clone()),
+                aggregate_id: parts.map_or_else(|| "unknown".into(), |parts| parts.aggregate_id),
+                id,
+                data: serde_json::value::RawValue::NULL.to_owned(),
+                timestamp: OffsetDateTime::UNIX_EPOCH,
+            }
+        });
+        Self::of(terms.name, envelope, original, delivery)
+    }
+
+    fn of<R>(function: &'static str, mut envelope: Envelope, subject: Subject, delivery: &Delivery<R>) -> Self {
+        let attempt = match delivery.stream {
+            Stream::Retry => delivery.header(headers::ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1),
+            _ => 1,
+        };
+        let history = delivery.header(headers::HISTORY).and_then(|json| serde_json::from_str(json).ok());
+        let traceparent: Option<Arc<str>> = delivery.header(headers::TRACEPARENT).map(Into::into);
+        // An event that names no trace belongs to the one of the message that brought it.
+        let came: Option<Traceparent> = traceparent.as_deref().and_then(|text| text.parse().ok());
+        if let Some(came) = came.filter(|_| envelope.trace_id == identity::trace_id(&envelope.id)) {
+            envelope.trace_id = came.trace_id();
+        }
+        Self {
+            cause: Cause {
+                function,
+                subject: subject.clone(),
+                aggregate_id: envelope.aggregate_id.clone(),
+                redrive: delivery.header(headers::REDRIVE).map(str::to_owned),
+                attempt,
+                trace_id: envelope.trace_id.clone(),
+                traceparent: traceparent.clone(),
+            },
+            input: Input {
+                envelope: Arc::new(envelope),
+                subject,
+                attempt,
+                sequence: delivery.sequence,
+                bytes: delivery.payload.clone(),
+                traceparent,
+            },
+            history: history.unwrap_or_default(),
+        }
+    }
+
+    /// The history with this attempt's failure added.
+    pub(crate) fn history_with(&self, at: OffsetDateTime, error: &str) -> Vec<Attempt> {
+        let mut history = self.history.clone();
+        history.push(Attempt { attempt: self.input.attempt, at, error: error.to_owned() });
+        let surplus = history.len().saturating_sub(HISTORY_MAX);
+        history.drain(..surplus);
+        history
+    }
+}

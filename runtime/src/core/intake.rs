@@ -1,0 +1,129 @@
+//! The loop that pulls: never more than there are free slots for, and nothing while the circuit is open.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::core::admit::admit;
+use crate::core::batch::live_batch;
+use crate::core::broker::{Broker, Delivery, Lane, Pulled, Stream};
+use crate::core::engine::Engine;
+use crate::core::life::live;
+
+/// How long a batch waits for one more input that may already be on its way.
+const BATCH_LINGER: Duration = Duration::from_millis(2);
+
+/// How many inputs of one lane this process holds.
+struct Holding {
+    most: usize,
+    /// Asked for, and not yet come.
+    asked: usize,
+    /// Come, and not yet answered.
+    tasks: TaskTracker,
+    freed: Arc<Notify>,
+}
+
+impl Holding {
+    fn free(&self) -> usize {
+        self.most.saturating_sub(self.asked + self.tasks.len())
+    }
+}
+
+/// Pulls from `lane` and handles what comes, up to `most` at a time, until the process is to stop; then gives back what
+/// has not started and waits for what has.
+pub(crate) async fn pull<B: Broker>(
+    engine: Arc<Engine<B>>,
+    mut lane: impl Lane<B::Receipt>,
+    stream: Stream,
+    most: usize,
+) {
+    let mut holding = Holding { most, asked: 0, tasks: TaskTracker::new(), freed: Arc::new(Notify::new()) };
+    while !engine.drain.is_cancelled() {
+        let credit = match stream {
+            // Admission asks nobody.
+            Stream::Intake => holding.free(),
+            _ => engine.circuit.credit(holding.free(), Instant::now()),
+        };
+        // In halves rather than one by one: each request is a message to the broker.
+        if credit > 0 && (holding.asked == 0 || credit >= most.div_ceil(2)) {
+            lane.request(credit).await;
+            holding.asked += credit;
+        }
+        tokio::select! {
+            biased;
+            () = engine.drain.cancelled() => {}
+            pulled = lane.next() => take(&engine, &mut lane, &mut holding, stream, pulled).await,
+            () = holding.freed.notified() => {}
+            () = engine.circuit.change(Instant::now()) => {}
+        }
+    }
+    for delivery in lane.close().await {
+        engine.broker.give_back(&delivery.receipt, Duration::ZERO).await;
+    }
+    holding.tasks.close();
+    holding.tasks.wait().await;
+}
+
+async fn take<B: Broker>(
+    engine: &Arc<Engine<B>>,
+    lane: &mut impl Lane<B::Receipt>,
+    holding: &mut Holding,
+    stream: Stream,
+    pulled: Pulled<B::Receipt>,
+) {
+    match pulled {
+        Pulled::Delivery(delivery) => {
+            holding.asked = holding.asked.saturating_sub(1);
+            if engine.terms.batch > 1 && stream != Stream::Intake {
+                let batch = gather(engine, lane, holding, *delivery).await;
+                start(holding, live_batch(Arc::clone(engine), batch));
+                // One batch at a time: the next is read on what this one has committed.
+                while !holding.tasks.is_empty() {
+                    holding.freed.notified().await;
+                }
+            } else if stream == Stream::Intake {
+                start(holding, admit(Arc::clone(engine), *delivery));
+            } else {
+                start(holding, live(Arc::clone(engine), *delivery));
+            }
+        }
+        Pulled::Expired(credit) => holding.asked = holding.asked.saturating_sub(credit),
+        Pulled::Lost => holding.asked = 0,
+    }
+}
+
+fn start(holding: &Holding, life: impl Future<Output = ()> + Send + 'static) {
+    let freed = Arc::clone(&holding.freed);
+    let tasks = holding.tasks.clone();
+    let token = tasks.token();
+    tokio::spawn(async move {
+        life.await;
+        drop(token);
+        freed.notify_one();
+    });
+}
+
+/// The input that came and those right behind it.
+async fn gather<B: Broker>(
+    engine: &Engine<B>,
+    lane: &mut impl Lane<B::Receipt>,
+    holding: &mut Holding,
+    first: Delivery<B::Receipt>,
+) -> Vec<Delivery<B::Receipt>> {
+    let mut batch = vec![first];
+    while batch.len() < engine.terms.batch {
+        match tokio::time::timeout(BATCH_LINGER, lane.next()).await {
+            Ok(Pulled::Delivery(delivery)) => {
+                holding.asked = holding.asked.saturating_sub(1);
+                batch.push(*delivery);
+            }
+            Ok(Pulled::Expired(credit)) => holding.asked = holding.asked.saturating_sub(credit),
+            Ok(Pulled::Lost) => holding.asked = 0,
+            Err(_) => break,
+        }
+    }
+    batch
+}

@@ -1,0 +1,180 @@
+//! The life of a message, from top to bottom: read, wait for its turn, run, commit, and answer the broker.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::core::broker::{Broker, Delivery};
+use crate::core::commit::{Plan, plan};
+use crate::core::dead_letter::{Burial, NotBuried, bury, bury_unreadable};
+use crate::core::engine::{Engine, FULL_DELAY, RELEASE_DELAY, RERUNS_MAX};
+use crate::core::group::Outcome;
+use crate::core::inbound::{Inbound, Unreadable};
+use crate::core::judge::{Disposition, health, judge};
+use crate::core::schedule::schedule;
+use crate::effects::Erased;
+use crate::failure::{Failure, Reason};
+use crate::state::State;
+use crate::subject::Subject;
+use crate::telemetry::spans;
+
+/// Takes `delivery` from its arrival to the answer to the broker.
+pub(crate) async fn live<B: Broker>(engine: Arc<Engine<B>>, delivery: Delivery<B::Receipt>) {
+    let _held = engine.pulse.hold(delivery.receipt.clone());
+    let disposition = match Inbound::read(&engine.terms, &delivery) {
+        Ok(mut inbound) => {
+            let span = spans::process(&engine.terms, &mut inbound);
+            async {
+                let began = Instant::now();
+                let disposition = handle(&engine, &inbound).await;
+                let disposition = settle(&engine, &delivery, &inbound, disposition).await;
+                engine.meter.handled(&inbound, &disposition, began.elapsed(), engine.broker.now());
+                disposition
+            }
+            .instrument(span)
+            .await
+        }
+        Err(unreadable) => reject(&engine, &delivery, unreadable).await,
+    };
+    answer(&*engine.broker, &delivery, &disposition).await;
+}
+
+/// Waits for the input's turn and for a slot, and attempts it; gives it back if the process is to stop first.
+pub(crate) async fn handle<B: Broker>(engine: &Engine<B>, inbound: &Inbound) -> Disposition {
+    let place = engine.keys.line_up(&inbound.cause.aggregate_id);
+    let turn_and_slot = async { (place.turn().await, engine.slots.acquire().await) };
+    tokio::select! {
+        biased;
+        () = engine.drain.cancelled() => {
+            Disposition::Release { after: Duration::ZERO, why: "the process is stopping".into() }
+        }
+        (_turn, _slot) = turn_and_slot => attempt(engine, inbound).await,
+    }
+}
+
+/// Runs the handler and commits its effects, again as long as the state that it read has changed meanwhile.
+async fn attempt<B: Broker>(engine: &Engine<B>, inbound: &Inbound) -> Disposition {
+    let judged = |failure| {
+        let seed = engine.broker.now().unix_timestamp_nanos().unsigned_abs() as u64 ^ inbound.input.sequence;
+        judge(failure, inbound.input.attempt, &engine.terms.retry, seed)
+    };
+    for _ in 0..RERUNS_MAX {
+        let Some(pass) = engine.pass() else {
+            let after = engine.circuit.opens_in(Instant::now()).min(RELEASE_DELAY);
+            return Disposition::Release { after, why: "the circuit breaker is open".into() };
+        };
+        let state = engine.view();
+        let ran = run(engine, inbound, state.clone()).await;
+        if let Some(position) = engine.circuit.tell(pass, health(&ran), Instant::now()) {
+            engine.announce(position);
+        }
+        let (plan, reads) = match ran {
+            Ok(ready) => ready,
+            Err(failure) => return judged(failure),
+        };
+        match engine.commit(plan, reads).await {
+            Outcome::Committed => return Disposition::Ack { already: false },
+            Outcome::Already => return Disposition::Ack { already: true },
+            Outcome::Stale => {}
+            Outcome::Exists(subject) => {
+                let error = format!("there is already {subject}");
+                return Disposition::DeadLetter { reason: Reason::AlreadyExists, error };
+            }
+            Outcome::Full => {
+                return Disposition::Release { after: FULL_DELAY, why: "the stream of events is full".into() };
+            }
+            Outcome::Unavailable(why) => return Disposition::Release { after: RELEASE_DELAY, why },
+        }
+    }
+    judged(Failure::retry(format_args!("its state changed during {RERUNS_MAX} runs")))
+}
+
+/// Runs the handler once, within its time and with panics caught, and plans the commit of its effects.
+async fn run<B: Broker>(
+    engine: &Engine<B>,
+    inbound: &Inbound,
+    state: State,
+) -> Result<(Plan, Vec<(Subject, u64)>), Failure> {
+    let handler = engine.handler.invoke(vec![inbound.input.clone()], state.clone());
+    let effects = bounded(engine.terms.time_limit, handler).await?;
+    let written = effects.writes.iter().map(|write| Subject::of_state(engine.terms.name, write.kind, &write.key));
+    state.read_before_write(written.collect()).await?;
+    let plan = plan(&inbound.cause, effects, engine.broker.now(), engine.broker.message_bytes_max())?;
+    Ok((plan, state.reads()))
+}
+
+/// What `handler` gives, unless it panics or takes longer than `limit`.
+pub(crate) async fn bounded(
+    limit: Duration,
+    handler: impl Future<Output = Result<Erased, Failure>>,
+) -> Result<Erased, Failure> {
+    match tokio::time::timeout(limit, AssertUnwindSafe(handler).catch_unwind()).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => {
+            let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            Err(Failure::retry(format_args!("the handler panicked: {text}")))
+        }
+        Err(_) => Err(Failure::retry(format_args!("the handler took longer than {limit:?}"))),
+    }
+}
+
+/// Makes a retry or a dead letter durable. What could not be made so is given back instead: nothing is lost.
+pub(crate) async fn settle<B: Broker>(
+    engine: &Engine<B>,
+    delivery: &Delivery<B::Receipt>,
+    inbound: &Inbound,
+    disposition: Disposition,
+) -> Disposition {
+    match &disposition {
+        Disposition::Retry { after, error } => {
+            match schedule(&*engine.broker, delivery, inbound, *after, error).await {
+                Ok(()) => disposition,
+                Err(cause) => release(format!("the retry could not be scheduled: {cause}")),
+            }
+        }
+        Disposition::DeadLetter { reason, error } => {
+            buried(bury(&*engine.broker, delivery, inbound, *reason, error).await, disposition)
+        }
+        Disposition::Ack { .. } | Disposition::Release { .. } => disposition,
+    }
+}
+
+/// Buries what is not an event, or none that this function knows.
+pub(crate) async fn reject<B: Broker>(
+    engine: &Engine<B>,
+    delivery: &Delivery<B::Receipt>,
+    unreadable: Unreadable,
+) -> Disposition {
+    let Unreadable { reason, error } = unreadable;
+    let burial = bury_unreadable(&*engine.broker, delivery, engine.terms.name, reason, &error).await;
+    let disposition = buried(burial, Disposition::DeadLetter { reason, error });
+    engine.meter.unreadable(delivery.subject.as_str(), &disposition);
+    disposition
+}
+
+fn buried(burial: Result<Burial, NotBuried>, disposition: Disposition) -> Disposition {
+    match burial {
+        Ok(Burial::Buried) => disposition,
+        Ok(Burial::Committed) => Disposition::Ack { already: true },
+        Err(error) => release(crate::failure::chain(&error)),
+    }
+}
+
+const fn release(why: String) -> Disposition {
+    Disposition::Release { after: RELEASE_DELAY, why }
+}
+
+/// Tells the broker what became of the input.
+pub(crate) async fn answer<B: Broker>(broker: &B, delivery: &Delivery<B::Receipt>, disposition: &Disposition) {
+    match disposition {
+        Disposition::Ack { .. } | Disposition::Retry { .. } | Disposition::DeadLetter { .. } => {
+            broker.ack(&delivery.receipt).await;
+        }
+        Disposition::Release { after, .. } => broker.give_back(&delivery.receipt, *after).await,
+    }
+}

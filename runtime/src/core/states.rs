@@ -1,0 +1,191 @@
+//! State in the hands of this process: read once for all who use it at the same time, written ahead of the broker.
+//!
+//! A value stays here only while an input that read it is in flight. A handler sees what an earlier one in this process
+//! decided, even before the broker has it; the group commit then publishes only the last value of a key. If the broker
+//! refuses, everything that was decided on a refused value is decided again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use futures::StreamExt;
+
+use crate::core::broker::{Broker, Stream};
+use crate::core::commit::StateWrite;
+use crate::state::{Load, Loaded, Unavailable};
+use crate::subject::Subject;
+
+/// How many values are asked for at a time.
+const LOADS_IN_FLIGHT_MAX: usize = 64;
+
+/// The values in use.
+pub(crate) struct States<B> {
+    broker: Arc<B>,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    entries: HashMap<Subject, Entry>,
+    versions: u64,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    users: usize,
+    /// What the next handler sees; nothing after a refusal, until it is read again.
+    current: Option<Current>,
+    /// What the broker has.
+    committed: Option<Committed>,
+}
+
+#[derive(Debug, Clone)]
+struct Current {
+    version: u64,
+    value: Option<Bytes>,
+}
+
+/// The version that the broker has, and the sequence under which it has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Committed {
+    pub(crate) version: u64,
+    pub(crate) sequence: u64,
+}
+
+/// Something that was read has changed since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stale;
+
+impl<B: Broker> States<B> {
+    pub(crate) fn new(broker: Arc<B>) -> Self {
+        Self { broker, table: Mutex::default() }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn fetch(&self, subject: Subject) -> Result<(Subject, Option<Bytes>, u64), Unavailable> {
+        let stored = self.broker.last(Stream::Events, &subject).await?;
+        let sequence = stored.as_ref().map_or(0, |stored| stored.sequence);
+        Ok((subject, stored.map(|stored| stored.payload), sequence))
+    }
+}
+
+impl<B: Broker> Load for States<B> {
+    fn load(
+        &self,
+        subjects: Vec<Subject>,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Vec<Loaded>, Unavailable>> + Send + '_>> {
+        Box::pin(async move {
+            // What is known is pinned at once, so that it cannot go away while the rest is fetched.
+            let mut loaded = self.lock().pin_known(&subjects);
+            let missing = subjects.iter().zip(&loaded).filter(|(_, loaded)| loaded.is_none());
+            let missing: Vec<Subject> = missing.map(|(subject, _)| subject.clone()).collect();
+            let fetched: Result<Vec<_>, _> = futures::stream::iter(missing)
+                .map(|subject| self.fetch(subject))
+                .buffered(LOADS_IN_FLIGHT_MAX)
+                .collect::<Vec<_>>()
+                .await
+                .into_iter()
+                .collect();
+            let mut table = self.lock();
+            let fetched = match fetched {
+                Ok(fetched) => fetched,
+                Err(unavailable) => {
+                    let pinned = subjects.iter().zip(&loaded).filter(|(_, loaded)| loaded.is_some());
+                    pinned.for_each(|(subject, _)| table.unpin(subject));
+                    return Err(unavailable);
+                }
+            };
+            let mut fetched = fetched.into_iter();
+            for loaded in loaded.iter_mut().filter(|loaded| loaded.is_none()) {
+                *loaded = fetched.next().map(|(subject, value, sequence)| table.pin(subject, value, sequence));
+            }
+            Ok(loaded.into_iter().flatten().collect())
+        })
+    }
+
+    fn release(&self, subjects: &mut dyn Iterator<Item = &Subject>) {
+        let mut table = self.lock();
+        for subject in subjects {
+            table.unpin(subject);
+        }
+    }
+}
+
+impl Table {
+    /// Pins those of `subjects` that are known, and gives their values.
+    fn pin_known(&mut self, subjects: &[Subject]) -> Vec<Option<Loaded>> {
+        let pin = |subject| {
+            let entry: &mut Entry = self.entries.get_mut(subject)?;
+            let current = entry.current.clone()?;
+            entry.users += 1;
+            Some(Loaded { value: current.value, version: current.version })
+        };
+        subjects.iter().map(pin).collect()
+    }
+
+    /// Pins `subject` and gives its value: what was fetched, or what somebody else has made of it meanwhile.
+    fn pin(&mut self, subject: Subject, value: Option<Bytes>, sequence: u64) -> Loaded {
+        self.versions += 1;
+        let version = self.versions;
+        let entry = self.entries.entry(subject).or_default();
+        entry.users += 1;
+        if entry.current.is_none() {
+            entry.committed = Some(Committed { version, sequence });
+        }
+        let current = entry.current.get_or_insert(Current { version, value });
+        Loaded { value: current.value.clone(), version: current.version }
+    }
+
+    fn unpin(&mut self, subject: &Subject) {
+        if let Some(entry) = self.entries.get_mut(subject) {
+            entry.users = entry.users.saturating_sub(1);
+            if entry.users == 0 {
+                self.entries.remove(subject);
+            }
+        }
+    }
+
+    /// Accepts `writes` that were decided on `reads`: later handlers see them. Gives the versions of the writes.
+    pub(crate) fn write_ahead(&mut self, reads: &[(Subject, u64)], writes: &[StateWrite]) -> Result<Vec<u64>, Stale> {
+        let is_current = |(subject, version): &(Subject, u64)| {
+            let current = self.entries.get(subject).and_then(|entry| entry.current.as_ref());
+            current.is_some_and(|current| current.version == *version)
+        };
+        if !reads.iter().all(is_current) {
+            return Err(Stale);
+        }
+        Ok(writes
+            .iter()
+            .map(|write| {
+                self.versions += 1;
+                let version = self.versions;
+                let entry = self.entries.entry(write.subject.clone()).or_default();
+                entry.current = Some(Current { version, value: Some(write.value.clone()) });
+                version
+            })
+            .collect())
+    }
+
+    /// What the broker has under `subject`.
+    pub(crate) fn committed(&self, subject: &Subject) -> Option<Committed> {
+        self.entries.get(subject).and_then(|entry| entry.committed)
+    }
+
+    /// The broker has `version` now, under `sequence`.
+    pub(crate) fn commit(&mut self, subject: &Subject, committed: Committed) {
+        if let Some(entry) = self.entries.get_mut(subject) {
+            entry.committed = Some(committed);
+        }
+    }
+
+    /// What is known of `subject` is wrong: the next handler reads it anew.
+    pub(crate) fn forget(&mut self, subject: &Subject) {
+        if let Some(entry) = self.entries.get_mut(subject) {
+            entry.current = None;
+            entry.committed = None;
+        }
+    }
+}

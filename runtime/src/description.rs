@@ -1,0 +1,111 @@
+//! A contract as data: what `--describe` prints, and what every generator reads.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Source, Terms, Variable};
+
+/// A function's contract as JSON. Any team's functions tell it, by `--describe`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Description {
+    /// The function's name.
+    pub name: String,
+    /// The version of its program.
+    pub version: String,
+    /// One sentence on what it does.
+    pub summary: String,
+    /// The stream that it reads.
+    pub reads: Source,
+    /// The types of event that it listens to; `*.*` is every type.
+    pub listens_to: Vec<Kind>,
+    /// The types of event that it emits.
+    pub emits: Vec<Kind>,
+    /// The types that it admits from publishers outside.
+    pub admits: Vec<Kind>,
+    /// The kinds of state that it owns.
+    pub keeps: Vec<String>,
+    /// How failed attempts are made again.
+    pub retry: RetryDescription,
+    /// How long one run of the handler may take, in milliseconds.
+    pub time_limit_ms: u64,
+    /// How many inputs are handled at a time in one process.
+    pub concurrency: usize,
+    /// How many inputs one run of the handler is given at most.
+    pub batch: usize,
+    /// The paths under which it takes requests over HTTP.
+    #[serde(default)]
+    pub endpoints: Vec<EndpointDescription>,
+    /// The environment variables that it reads.
+    #[serde(default)]
+    pub variables: Vec<VariableDescription>,
+}
+
+/// A type of event.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Kind {
+    /// Two tokens, such as `orders.placed`.
+    #[serde(rename = "type")]
+    pub name: String,
+    /// What its events are about.
+    pub aggregate: String,
+    /// Whether an aggregate has at most one.
+    pub once_per_aggregate: bool,
+    /// The data of an example.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example: Option<serde_json::Value>,
+}
+
+/// How failed attempts are made again.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct RetryDescription {
+    /// The wait after the first failure.
+    pub first_delay_ms: u64,
+    /// The longest wait, before jitter.
+    pub max_delay_ms: u64,
+    /// How often the handler runs.
+    pub max_attempts: u32,
+}
+
+/// A way in over HTTP.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EndpointDescription {
+    /// Such as `/orders`; the method is `POST`.
+    pub path: String,
+    /// The type of event that a request becomes.
+    pub event_type: String,
+}
+
+/// An environment variable.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VariableDescription {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub about: String,
+    /// What stands in for it; required where there is nothing.
+    pub default: Option<String>,
+}
+
+impl Description {
+    /// The description of a function.
+    ///
+    /// # Errors
+    /// An example of one of its events does not serialise.
+    pub fn of(
+        terms: &Terms,
+        version: &str,
+        endpoints: Vec<EndpointDescription>,
+        variables: &[Variable],
+    ) -> Result<Self, serde_json::Error> {
+        let mut json = serde_json::to_value(terms)?;
+        if let Some(object) = json.as_object_mut() {
+            let variables: Vec<VariableDescription> = variables
+                .iter()
+                .map(|v| VariableDescription { name: v.name.into(), about: v.about.into(), default: v.default.clone() })
+                .collect();
+            object.insert("version".into(), version.into());
+            object.insert("endpoints".into(), serde_json::to_value(endpoints)?);
+            object.insert("variables".into(), serde_json::to_value(variables)?);
+        }
+        serde_json::from_value(json)
+    }
+}

@@ -1,0 +1,174 @@
+//! A function as a program: its contract, what it depends on, its handler, and what its command line answers.
+
+use std::process::ExitCode;
+
+use crate::description::{Description, EndpointDescription};
+use crate::endpoint::Endpoint;
+use crate::environment::Environment;
+use crate::handler::{Bindings, Handler};
+use crate::http;
+use crate::serve::{self, Settings};
+use crate::{Contract, Incoming, Outgoing, Terms};
+
+/// The exit code for a wrong command line (`EX_USAGE`).
+pub(crate) const EXIT_USAGE: u8 = 64;
+/// The exit code for a wrong contract, a fault of the program itself (`EX_SOFTWARE`).
+pub(crate) const EXIT_SOFTWARE: u8 = 70;
+/// The exit code for a wrong configuration (`EX_CONFIG`).
+pub(crate) const EXIT_CONFIG: u8 = 78;
+
+/// A function, ready to be run as a program.
+///
+/// ```no_run
+/// # use jetlag::{AnyEvent, Contract, Event, Failure, Nothing};
+/// # const CONTRACT: Contract<AnyEvent, Nothing> = Contract::new("watcher", "Counts what happens.");
+/// # struct Counter;
+/// # impl Counter { fn from_env(_: &mut jetlag::Environment) -> Self { Self } }
+/// # async fn count(_: &Counter, _: Event<AnyEvent>) -> Result<Option<Nothing>, Failure> { Ok(None) }
+/// fn main() -> std::process::ExitCode {
+///     jetlag::Function::new(CONTRACT, Counter::from_env, count).run()
+/// }
+/// ```
+#[must_use = "a function does nothing until it is run"]
+pub struct Function {
+    terms: Terms,
+    bind: Box<dyn FnOnce(&mut Environment) -> Bindings>,
+    endpoints: Vec<Endpoint>,
+}
+
+impl Function {
+    /// The function of `contract`, whose `handler` is given what `deps` makes of the environment.
+    ///
+    /// `deps` reads variables and must do nothing else: it also runs for `--help`, with nothing set.
+    pub fn new<D, I, O, H, Form>(contract: Contract<I, O>, deps: fn(&mut Environment) -> D, handler: H) -> Self
+    where
+        D: Send + Sync + 'static,
+        I: Incoming,
+        O: Outgoing,
+        H: for<'a> Handler<'a, D, I, O, Form>,
+        Form: 'static,
+    {
+        Self {
+            terms: contract.terms(),
+            bind: Box::new(move |env| Bindings::new(contract, deps(env), handler)),
+            endpoints: Vec::new(),
+        }
+    }
+
+    /// Takes requests over HTTP at this endpoint too.
+    pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
+        self.endpoints.push(endpoint);
+        self
+    }
+
+    /// Does what the command line says: with no arguments, runs until SIGTERM or SIGINT.
+    ///
+    /// Exit codes: 0 after a drain, 64 for a wrong command line, 69 if the port is in use or the broker is not one to work
+    /// with, 78 for a wrong configuration.
+    pub fn run(self) -> ExitCode {
+        let mut arguments = std::env::args().skip(1);
+        match (arguments.next().as_deref(), arguments.next()) {
+            (None, _) => self.serve(),
+            (Some("--describe"), None) => self.describe(),
+            (Some("--help" | "-h"), None) => self.help(),
+            (Some("--version" | "-V"), None) => self.version(),
+            (Some(first), _) => {
+                say(&format!("{}: {first:?} is not understood; see --help", self.terms.name));
+                ExitCode::from(EXIT_USAGE)
+            }
+        }
+    }
+
+    fn serve(self) -> ExitCode {
+        let faults = self.faults();
+        if !faults.is_empty() {
+            return complain(self.terms.name, "the contract is wrong", &faults, EXIT_SOFTWARE);
+        }
+        let mut env = Environment::of_process();
+        let settings = Settings::from_env(&mut env);
+        let bindings = (self.bind)(&mut env);
+        if !env.faults().is_empty() {
+            return complain(self.terms.name, "the configuration is wrong", env.faults(), EXIT_CONFIG);
+        }
+        match describe(&self.terms, &self.endpoints, &env) {
+            Ok(description) => serve::run(settings, &description, bindings, self.endpoints),
+            Err(error) => complain(self.terms.name, "the contract is wrong", &[error.to_string()], EXIT_SOFTWARE),
+        }
+    }
+
+    /// What is wrong with the program itself.
+    fn faults(&self) -> Vec<String> {
+        let mut faults = self.terms.faults();
+        // The trigger is configuration: the paths must do with it and without it.
+        faults.extend(http::server::faults(&self.endpoints, true));
+        let emits = |endpoint: &Endpoint| self.terms.emits.iter().any(|kind| kind.name == endpoint.kind.name);
+        let strange = self.endpoints.iter().filter(|endpoint| !emits(endpoint));
+        faults.extend(strange.map(|endpoint| format!("{endpoint:?}: the contract does not emit that type")));
+        faults
+    }
+
+    fn describe(self) -> ExitCode {
+        let mut env = Environment::of([]);
+        let _ = Settings::from_env(&mut env);
+        let faults = self.faults();
+        let _ = (self.bind)(&mut env);
+        if !faults.is_empty() {
+            return complain(self.terms.name, "the contract is wrong", &faults, EXIT_SOFTWARE);
+        }
+        match describe(&self.terms, &self.endpoints, &env).and_then(|d| serde_json::to_string_pretty(&d)) {
+            Ok(json) => print(&json),
+            Err(error) => complain(self.terms.name, "the contract is wrong", &[error.to_string()], EXIT_SOFTWARE),
+        }
+    }
+
+    fn help(self) -> ExitCode {
+        let mut env = Environment::of([]);
+        let _ = Settings::from_env(&mut env);
+        let _ = (self.bind)(&mut env);
+        let mut text = format!(
+            "{}: {}\n\nUsage: {} [--describe | --help | --version]\n\nWith no arguments it runs until SIGTERM or SIGINT, and then \
+             finishes what is under way.\n  --describe  prints its contract as JSON\n\nEnvironment:\n",
+            self.terms.name, self.terms.summary, self.terms.name
+        );
+        for variable in env.variables() {
+            let default = match variable.default.as_deref() {
+                None => " (required)".to_owned(),
+                Some("") => String::new(),
+                Some(default) => format!(" [{default}]"),
+            };
+            text.push_str(&format!("  {:<22} {}{default}\n", variable.name, variable.about));
+        }
+        print(text.trim_end())
+    }
+
+    fn version(&self) -> ExitCode {
+        print(&format!("{} {}", self.terms.name, env!("CARGO_PKG_VERSION")))
+    }
+}
+
+fn describe(terms: &Terms, endpoints: &[Endpoint], env: &Environment) -> Result<Description, serde_json::Error> {
+    let endpoints = endpoints
+        .iter()
+        .map(|endpoint| EndpointDescription { path: endpoint.path.into(), event_type: endpoint.kind.name.into() })
+        .collect();
+    Description::of(terms, env!("CARGO_PKG_VERSION"), endpoints, env.variables())
+}
+
+fn complain(function: &str, what: &str, faults: &[String], code: u8) -> ExitCode {
+    say(&format!("{function}: {what}:"));
+    for fault in faults {
+        say(&format!("  {fault}"));
+    }
+    ExitCode::from(code)
+}
+
+#[allow(clippy::print_stdout, reason = "the answer to a question on the command line")]
+fn print(text: &str) -> ExitCode {
+    println!("{text}");
+    ExitCode::SUCCESS
+}
+
+#[allow(clippy::print_stderr, reason = "said before there is a log, to whoever started the program")]
+pub(crate) fn say(text: &str) {
+    eprintln!("{text}");
+}

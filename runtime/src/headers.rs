@@ -1,0 +1,22 @@
+//! The names of Jetlag's own message headers.
+
+/// The function that published the message.
+pub const FUNCTION: &str = "Jetlag-Function";
+/// The subject of the input that the message follows from.
+pub const CAUSE: &str = "Jetlag-Cause";
+/// Which attempt: of the run that published an event, or of the run that a retry is for.
+pub const ATTEMPT: &str = "Jetlag-Attempt";
+/// On a retry and a dead letter: the subject under which the input first came.
+pub const SUBJECT: &str = "Jetlag-Subject";
+/// On a retry and a dead letter: the attempts so far, as JSON.
+pub const HISTORY: &str = "Jetlag-History";
+/// On a dead letter and its receipt: the reason's code.
+pub const REASON: &str = "Jetlag-Reason";
+/// On a dead letter: what went wrong, for people.
+pub const ERROR: &str = "Jetlag-Error";
+/// On a dead letter: the stream and the sequence at which the input last was.
+pub const ORIGIN: &str = "Jetlag-Origin";
+/// On a redriven input: what makes it another cause than the one that died.
+pub const REDRIVE: &str = "Jetlag-Redrive";
+/// W3C trace context; lower case, since header names are case-sensitive here.
+pub const TRACEPARENT: &str = "traceparent";

@@ -1,0 +1,72 @@
+//! What is around every request: its time, its panics, its share of the process, and a count of it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use metrics::histogram;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::http::problem::{INTERNAL, Problem, TIME_LIMIT, TOO_MANY};
+use crate::telemetry::names;
+
+/// How many requests are worked on at a time; more are sent away.
+pub(crate) const REQUESTS_MAX: usize = 512;
+/// How long a client that was sent away should stay away.
+const TOO_MANY_DELAY: Duration = Duration::from_secs(1);
+/// How long one request may take, its body included.
+pub(crate) const REQUEST_LIMIT: Duration = Duration::from_secs(60);
+
+/// The share of the process that requests may take.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    places: Arc<Semaphore>,
+}
+
+/// A request's place, held until it is dropped: by whatever works on the request, even if its client has gone.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { places: Arc::new(Semaphore::new(REQUESTS_MAX)) }
+    }
+}
+
+/// Lets a request in if there is a place for it, for [`REQUEST_LIMIT`] at most.
+pub(crate) async fn bound(State(limits): State<Limits>, mut request: Request, next: Next) -> Response {
+    let Ok(permit) = limits.places.try_acquire_owned() else {
+        let detail = format!("{REQUESTS_MAX} requests are being worked on");
+        return Problem::new(TOO_MANY, detail).retry_after(TOO_MANY_DELAY).into_response();
+    };
+    request.extensions_mut().insert(Place { _permit: Arc::new(permit) });
+    match tokio::time::timeout(REQUEST_LIMIT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let detail =
+                format!("it took longer than {REQUEST_LIMIT:?}; send the same again to learn its outcome");
+            Problem::new(TIME_LIMIT, detail).into_response()
+        }
+    }
+}
+
+/// Turns a panic into an answer, and counts the request.
+pub(crate) async fn watch(State(function): State<&'static str>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    // The path as it was declared: what a client asks for is not let into the metrics.
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let response = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let response =
+        response.unwrap_or_else(|_| Problem::new(INTERNAL, "see the function's log").into_response());
+    let route = route.unwrap_or_else(|| "other".into());
+    let status = response.status().as_str().to_owned();
+    histogram!(names::HTTP_DURATION, "function" => function, "route" => route, "status" => status)
+        .record(began.elapsed());
+    response
+}

@@ -1,0 +1,77 @@
+//! Whether the process lives, whether it should be given work, and its metrics.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+
+use crate::core::breaker::Position;
+use crate::core::broker::Broker;
+use crate::http::server::Site;
+use crate::readiness::Condition;
+
+#[derive(Serialize)]
+struct Alive {
+    status: &'static str,
+    service: &'static str,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Ready {
+    status: &'static str,
+    service: &'static str,
+    version: &'static str,
+    conditions: BTreeMap<&'static str, Condition>,
+    /// For people: while it is open the events wait in the stream, and another process would do no better.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaker: Option<&'static str>,
+}
+
+/// The paths that [`routes`] answers.
+pub(crate) const PATHS: [&str; 5] =
+    ["/health", "/health/liveness", "/ready", "/health/readiness", "/metrics"];
+
+/// The routes that are answered whatever else happens. They are under no limit but the server's own.
+pub(crate) fn routes<B: Broker>() -> Router<Arc<Site<B>>> {
+    let [health, liveness_path, ready, readiness_path, metrics_path] = PATHS;
+    Router::new()
+        .route(health, get(liveness::<B>))
+        .route(liveness_path, get(liveness::<B>))
+        .route(ready, get(readiness::<B>))
+        .route(readiness_path, get(readiness::<B>))
+        .route(metrics_path, get(metrics::<B>))
+}
+
+async fn liveness<B: Broker>(State(site): State<Arc<Site<B>>>) -> Response {
+    fresh(Json(Alive { status: "ok", service: site.terms.name, version: site.version }))
+}
+
+async fn readiness<B: Broker>(State(site): State<Arc<Site<B>>>) -> Response {
+    let (ready, conditions) = site.readiness.report();
+    let (code, status) =
+        if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not_ready") };
+    let breaker = site.engine.get().map(|engine| match engine.circuit.position() {
+        Position::Closed => "closed",
+        Position::HalfOpen => "half_open",
+        Position::Open => "open",
+    });
+    fresh((
+        code,
+        Json(Ready { status, service: site.terms.name, version: site.version, conditions, breaker }),
+    ))
+}
+
+async fn metrics<B: Broker>(State(site): State<Arc<Site<B>>>) -> Response {
+    fresh(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (site.metrics)()))
+}
+
+/// An answer that nobody may keep.
+fn fresh(answer: impl IntoResponse) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], answer).into_response()
+}

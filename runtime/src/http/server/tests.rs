@@ -1,0 +1,168 @@
+use super::*;
+use crate::http::body::BODY_BYTES_MAX;
+use crate::http::double::{Client, Memory, site};
+use crate::http::guard::REQUESTS_MAX;
+use axum::body::Body;
+use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+#[tokio::test]
+async fn probes_are_answered_before_there_is_a_broker_and_the_rest_says_when_to_come_again() {
+    let client = Client::new(false);
+    for path in ["/health", "/health/liveness"] {
+        let alive = client.ask("GET", path, &[], "").await;
+        assert_eq!(
+            (alive.status, alive.text.as_str()),
+            (200, r#"{"status":"ok","service":"watcher","version":"1.2.3"}"#)
+        );
+    }
+    let metrics = client.ask("GET", "/metrics", &[], "").await;
+    assert_eq!((metrics.status, metrics.text.as_str()), (200, "jetlag_slots 64\n"));
+    assert!(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));
+    for path in ["/", "/orders"] {
+        assert_eq!(client.post(path, &[], "{}").await.refused(), (503, "starting".into()));
+    }
+}
+
+#[tokio::test]
+async fn readiness_tells_each_condition_and_an_open_breaker_is_not_one() {
+    let (_, site) = site(true);
+    let (engine, readiness) = (Arc::clone(&site.engine), site.readiness.clone());
+    let router = router(site, &TaskTracker::new());
+    let client = Client::around(router);
+    let ready = client.ask("GET", "/ready", &[], "").await;
+    assert_eq!((ready.status, &ready.json()["conditions"]["broker"]["detail"]), (503, &"not yet".into()));
+    readiness.holds("broker", "connected to n1");
+    let ready = client.ask("GET", "/health/readiness", &[], "").await;
+    assert_eq!(
+        (ready.status, &ready.json()["conditions"]["broker"]["detail"]),
+        (200, &"connected to n1".into())
+    );
+    assert_eq!((&ready.json()["status"], &ready.json()["breaker"]), (&"ready".into(), &"closed".into()));
+    assert!(engine.get().is_some());
+}
+
+#[tokio::test]
+async fn every_refusal_is_a_problem() {
+    let client = Client::new(true);
+    assert_eq!(client.ask("GET", "/nothing", &[], "").await.refused(), (404, "not_found".into()));
+    assert_eq!(client.ask("GET", "/orders/ORD-1", &[], "").await.refused(), (404, "not_found".into()));
+    for (method, path, allow) in
+        [("GET", "/orders", "POST"), ("DELETE", "/", "POST"), ("POST", "/health", "GET,HEAD")]
+    {
+        let answer = client.ask(method, path, &[], "").await;
+        assert_eq!((answer.refused(), answer.header("allow")), ((405, "method_not_allowed".into()), allow));
+    }
+    let large = client.post("/orders", &[], vec![b' '; BODY_BYTES_MAX + 1]).await;
+    assert_eq!(large.refused(), (413, "too_large".into()));
+    let chunks =
+        futures::stream::iter(vec![Ok::<_, std::io::Error>(vec![b' '; BODY_BYTES_MAX]), Ok(vec![b' '])]);
+    assert_eq!(client.post("/", &[], Body::from_stream(chunks)).await.refused(), (413, "too_large".into()));
+    let broken = futures::stream::iter(vec![Ok(vec![b'{']), Err(std::io::Error::other("gone"))]);
+    assert_eq!(client.post("/", &[], Body::from_stream(broken)).await.refused(), (400, "incomplete".into()));
+}
+
+#[tokio::test]
+async fn no_more_are_let_in_than_there_are_places_and_probes_need_none() {
+    let client = Client::new(true);
+    let never = || Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    let mut held = tokio::task::JoinSet::new();
+    for _ in 0..REQUESTS_MAX {
+        let client = client.clone();
+        held.spawn(async move { client.post("/orders", &[], never()).await });
+    }
+    while !client.post("/orders", &[], "{").await.status.eq(&429) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(client.post("/orders", &[], "{").await.refused(), (429, "too_many_requests".into()));
+    assert_eq!(client.ask("GET", "/health", &[], "").await.status, 200);
+    held.shutdown().await;
+    assert_eq!(client.post("/orders", &[], "{").await.refused(), (400, "not_json".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_comes_is_not_waited_for() {
+    let body = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    let answer = Client::new(true).post("/orders", &[], body).await;
+    assert_eq!(answer.refused(), (504, "time_limit".into()));
+}
+
+#[test]
+fn paths_that_cannot_be_served_are_told() {
+    let endpoint = |path| Endpoint::post(path, |order: crate::http::double::OrderPlaced, _| Ok(order));
+    let all = ["/orders", "/orders", "orders", "/{id}", "/a/*b", "/", "/health", "/a/", ""].map(endpoint);
+    assert_eq!(faults(&all, true).len(), 8, "{:#?}", faults(&all, true));
+    assert_eq!(faults(&["/", "/orders/new_1.2"].map(endpoint), false), Vec::<String>::new());
+}
+
+async fn serving() -> (Arc<Engine<Memory>>, SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+    let (_, site) = site(true);
+    let engine = Arc::clone(site.engine().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let served = tokio::spawn(serve(listener, site, stop.clone()));
+    (engine, address, stop, served)
+}
+
+fn request(body: &str) -> String {
+    format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+#[tokio::test]
+async fn what_came_in_is_finished_when_the_server_stops_and_idle_connections_are_closed() {
+    let (engine, address, stop, served) = serving().await;
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    idle.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut buffer = [0; 1024];
+    assert!(idle.read(&mut buffer).await.unwrap() > 0);
+    let mut busy = TcpStream::connect(address).await.unwrap();
+    let event = r#"{"id":"e-1","type":"orders.placed","aggregate_id":"O","data":{"order_id":"O","amount":1000},"timestamp":"2025-01-02T03:04:05Z"}"#;
+    busy.write_all(request(event).as_bytes()).await.unwrap();
+    let slots = engine.slots.available_permits();
+    while engine.slots.available_permits() == slots {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    stop.cancel();
+    let mut answer = String::new();
+    busy.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 202 Accepted"), "{answer}");
+    assert_eq!(idle.read(&mut buffer).await.unwrap(), 0);
+    tokio::time::timeout(DRAIN_LIMIT, served).await.expect("it stops").unwrap();
+    assert_eq!(engine.broker.events("orders.seen").len(), 1);
+    TcpStream::connect(address).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_before_it_is_read() {
+    let (_, address, stop, served) = serving().await;
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        BODY_BYTES_MAX + 1
+    );
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    tokio::time::timeout(HEAD_LIMIT, client.read_to_string(&mut answer))
+        .await
+        .expect("it is closed")
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 Payload Too Large"), "{answer}");
+    assert!(answer.contains(r#""code":"too_large""#), "{answer}");
+    stop.cancel();
+    served.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_takes_too_long_is_cut_off_when_the_server_stops() {
+    let (_, address, stop, served) = serving().await;
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{").await.unwrap();
+    tokio::task::yield_now().await;
+    stop.cancel();
+    let began = tokio::time::Instant::now();
+    served.await.unwrap();
+    assert!(began.elapsed() <= DRAIN_LIMIT + Duration::from_secs(1), "{:?}", began.elapsed());
+}

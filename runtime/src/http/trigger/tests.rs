@@ -1,0 +1,170 @@
+use super::*;
+use crate::http::double::Client;
+use crate::http::guard::REQUEST_LIMIT;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+fn event(id: &str, amount: u32) -> String {
+    format!(
+        r#"{{"id":"{id}","type":"orders.placed","aggregate_id":"ORD-1","data":{{"order_id":"ORD-1","amount":{amount}}},
+        "timestamp":"2025-01-02T03:04:05Z","trace_id":"0af7651916cd43dd8448eb211c80319c"}}"#
+    )
+}
+
+fn binary<'h>(id: &'h str, kind: &'h str) -> Vec<(&'h str, &'h str)> {
+    vec![
+        ("ce-specversion", "1.0"),
+        ("ce-id", id),
+        ("ce-source", "/shop"),
+        ("ce-type", kind),
+        ("ce-subject", "ORD%2D1"),
+    ]
+}
+
+#[tokio::test]
+async fn an_event_has_its_effects_once_however_often_and_in_whichever_form_it_comes() {
+    let client = Client::new(true);
+    let first = client.post("/", &[], event("e-1", 1)).await;
+    assert_eq!((first.status, first.text.as_str()), (202, r#"{"outcome":"success","event_id":"e-1"}"#));
+    let second = client.post("/", &[], event("e-1", 1)).await;
+    assert_eq!((second.status, second.json()["outcome"].as_str()), (202, Some("duplicate")));
+    let data = r#"{"order_id":"ORD-1","amount":1}"#;
+    let third = client.post("/", &binary("e-1", "orders.placed"), data).await;
+    assert_eq!((third.status, third.text.as_str(), third.header("jetlag-outcome")), (202, "", "duplicate"));
+    let structured = format!(
+        r#"{{"specversion":"1.0","id":"e-1","source":"/shop","type":"orders.placed","subject":"ORD-1","data":{data}}}"#
+    );
+    let head = [("content-type", "application/cloudevents+json; charset=UTF-8")];
+    let fourth = client.post("/", &head, structured).await;
+    assert_eq!(
+        (fourth.status, fourth.text.as_str(), fourth.header("jetlag-outcome")),
+        (202, "", "duplicate")
+    );
+    assert_eq!(client.broker.events("orders.seen").len(), 1);
+}
+
+#[tokio::test]
+async fn the_trace_of_the_sender_goes_on_in_what_follows() {
+    let client = Client::new(true);
+    let mut head = binary("e-1", "orders.placed");
+    head.push(("traceparent", TRACEPARENT));
+    assert_eq!(client.post("/", &head, r#"{"order_id":"ORD-1","amount":1}"#).await.status, 202);
+    let seen = client.broker.events("orders.seen").pop().unwrap();
+    assert_eq!(seen.header("traceparent"), Some(TRACEPARENT));
+    let seen: serde_json::Value = serde_json::from_slice(&seen.payload).unwrap();
+    assert_eq!(seen["trace_id"], "0af7651916cd43dd8448eb211c80319c");
+}
+
+#[tokio::test]
+async fn failures_are_answered_and_not_written() {
+    let client = Client::new(true);
+    let failed = client.post("/", &[], event("e-1", 500)).await;
+    assert_eq!((failed.refused(), failed.header("retry-after")), ((503, "failed".into()), "7"));
+    assert_eq!(client.post("/", &[], event("e-2", 422)).await.refused(), (422, "rejected".into()));
+    assert_eq!(client.post("/", &[], event("e-3", 13)).await.refused(), (503, "failed".into()));
+    client.broker.full.store(true, Ordering::SeqCst);
+    assert_eq!(client.post("/", &[], event("e-4", 1)).await.refused(), (503, "released".into()));
+    client.broker.full.store(false, Ordering::SeqCst);
+    client.broker.silent.store(true, Ordering::SeqCst);
+    assert_eq!(client.post("/", &[], event("e-4", 1)).await.refused(), (503, "released".into()));
+    client.broker.silent.store(false, Ordering::SeqCst);
+    for stream in [Stream::Events, Stream::Retry, Stream::DeadLetters] {
+        assert_eq!(client.broker.all(stream).len(), 0);
+    }
+    assert_eq!(client.post("/", &[], event("e-4", 1)).await.status, 202);
+}
+
+#[tokio::test]
+async fn what_is_no_event_of_this_function_is_refused_with_the_reasons_code() {
+    let client = Client::new(true);
+    let good = event("e-1", 1);
+    for (body, refused) in [
+        ("{", (400, "not_an_event")),
+        ("", (400, "not_an_event")),
+        ("[1]", (400, "not_an_event")),
+        (&good.replace(r#""id":"e-1","#, ""), (400, "not_an_event")),
+        (&good.replace("2025-01-02T", "yesterday"), (400, "not_an_event")),
+        (&good.replace("e-1", &"x".repeat(10_000)), (400, "not_an_event")),
+        (&good.replace("e-1", "a\nb"), (400, "not_an_event")),
+        (&good.replace("orders.placed", "orders.>"), (400, "not_an_event")),
+        (&good.replace("orders.placed", "orders.lost"), (422, "unknown_type")),
+        (&good.replace(r#""amount":1"#, r#""amount":"much""#), (422, "invalid_data")),
+        (&good.replace(r#","amount":1"#, ""), (422, "invalid_data")),
+    ] {
+        let answer = client.post("/", &[], body.to_owned()).await;
+        assert_eq!(answer.refused(), (refused.0, refused.1.to_owned()), "{body}");
+    }
+    assert_eq!(client.broker.all(Stream::Events).len(), 0);
+    for id in ["a.b", "a b", "*", ">", "ü"] {
+        assert_eq!(client.post("/", &[], good.replace("e-1", id)).await.status, 202, "{id}");
+    }
+    assert_eq!(client.broker.events("orders.seen").len(), 5);
+}
+
+#[tokio::test]
+async fn a_cloud_event_that_is_not_whole_is_refused() {
+    let client = Client::new(true);
+    let data = r#"{"order_id":"ORD-1","amount":1}"#;
+    for missing in ["ce-id", "ce-source", "ce-type", "ce-subject"] {
+        let mut head = binary("e-1", "orders.placed");
+        head.retain(|(name, _)| *name != missing);
+        assert_eq!(client.post("/", &head, data).await.refused(), (400, "not_an_event".into()), "{missing}");
+    }
+    for (name, value) in [
+        ("ce-specversion", "0.3"),
+        ("ce-time", "noon"),
+        ("ce-source", ""),
+        ("ce-type", "com.shop.OrderPlaced"),
+    ] {
+        let mut head = binary("e-1", "orders.placed");
+        head.retain(|(other, _)| *other != name);
+        head.push((name, value));
+        assert_eq!(
+            client.post("/", &head, data).await.refused(),
+            (400, "not_an_event".into()),
+            "{name}: {value}"
+        );
+    }
+    let unknown = client.post("/", &binary("e-1", "orders.lost"), data).await;
+    assert_eq!(unknown.refused(), (422, "unknown_type".into()));
+    let head = [("content-type", "application/cloudevents+json")];
+    for body in [
+        "{",
+        "{}",
+        r#"{"specversion":"1.0","id":"e","source":"s","type":"orders.placed","subject":"x","data_base64":"AA=="}"#,
+    ] {
+        assert_eq!(client.post("/", &head, body).await.refused(), (400, "not_an_event".into()), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn other_bodies_are_refused_with_what_is_taken() {
+    let client = Client::new(true);
+    for media_type in
+        ["text/plain", "application/cloudevents-batch+json", "application/json; charset=latin1", ""]
+    {
+        let answer = client.post("/", &[("content-type", media_type)], event("e", 1)).await;
+        assert_eq!(answer.refused(), (415, "unsupported_media_type".into()), "{media_type}");
+        assert_eq!(answer.header("accept-post"), ACCEPTS);
+    }
+    let zipped = [("content-type", "application/json"), ("content-encoding", "gzip")];
+    assert_eq!(
+        client.post("/", &zipped, event("e", 1)).await.refused(),
+        (415, "unsupported_media_type".into())
+    );
+}
+
+#[tokio::test]
+async fn a_run_goes_on_when_its_sender_has_gone() {
+    let client = Client::new(true);
+    let sender = client.post("/", &[], event("e-1", 1000));
+    tokio::time::timeout(Duration::from_millis(5), sender).await.expect_err("the handler takes longer");
+    let committed = async {
+        while client.broker.events("orders.seen").is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(REQUEST_LIMIT, committed).await.expect("it is committed");
+}

@@ -1,0 +1,218 @@
+//! The real broker, as the core sees it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::Client;
+use async_nats::header::HeaderMap;
+use bytes::Bytes;
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use crate::core::broker::{Broker, Keep, Message, PublishError, Stored, Stream};
+use crate::jetstream::api::{ANSWER_TIMEOUT, ApiError, RequestFailed, request};
+use crate::state::Unavailable;
+use crate::subject::Subject;
+use crate::{event, topology};
+
+/// The broker's codes that mean: an expected sequence is not the last one.
+const WRONG_LAST_SEQUENCE: [u64; 2] = [10071, 10164];
+/// The broker's codes that mean: the stream is at its limit.
+const STREAM_FULL: [u64; 2] = [10077, 10023];
+
+/// JetStream over one connection.
+#[derive(Debug, Clone)]
+pub(crate) struct JetStream {
+    client: Client,
+}
+
+impl JetStream {
+    pub(crate) const fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The name that `stream` has at the broker.
+    pub(crate) const fn name(stream: Stream) -> &'static str {
+        match stream {
+            Stream::Events => topology::EVENTS,
+            Stream::Retry => topology::RETRY,
+            Stream::Intake => topology::INTAKE,
+            Stream::DeadLetters => topology::DEAD_LETTERS,
+            Stream::Audit => topology::AUDIT,
+        }
+    }
+
+    /// Sends what is answered to nobody; a broker that takes nothing must not stop the process.
+    async fn send(&self, subject: &str, payload: Bytes) {
+        let sent = tokio::time::timeout(ANSWER_TIMEOUT, self.client.publish(subject.to_owned(), payload)).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            tracing::warn!(subject, "an answer did not reach the broker: the input will be delivered again");
+        }
+    }
+
+    async fn publish_one(&self, message: Message, batch: Option<HeaderMap>) -> Result<u64, PublishError> {
+        let subject = message.subject.clone();
+        let headers = headers(&message, batch);
+        let answer = request(&self.client, subject.as_str(), Some(headers), message.payload).await;
+        let answer = answer.map_err(|failed| match failed {
+            RequestFailed::NoResponders { .. } => PublishError::Rejected(failed.to_string()),
+            RequestFailed::NoAnswer { .. } => PublishError::Ambiguous(failed.to_string()),
+        })?;
+        acknowledged(&answer.payload)
+    }
+
+    async fn publish_batch(&self, mut messages: Vec<Message>) -> Result<u64, PublishError> {
+        let Some(last) = messages.pop() else { return Err(PublishError::Rejected("nothing to publish".into())) };
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let mut sequence = 0u64;
+        let mut batch = |commit: bool| {
+            sequence += 1;
+            let mut headers = HeaderMap::new();
+            headers.insert("Nats-Batch-Id", id.as_str());
+            headers.insert("Nats-Batch-Sequence", sequence.to_string());
+            if commit {
+                headers.insert("Nats-Batch-Commit", "1");
+            }
+            headers
+        };
+        for message in messages {
+            let subject = message.subject.to_string();
+            let headers = headers(&message, Some(batch(false)));
+            let sent = self.client.publish_with_headers(subject, headers, message.payload);
+            match tokio::time::timeout(ANSWER_TIMEOUT, sent).await {
+                Ok(Ok(())) => {}
+                // The broker drops a batch that is never committed.
+                Ok(Err(error)) => return Err(PublishError::Rejected(error.to_string())),
+                Err(_) => return Err(PublishError::Rejected("the broker takes nothing".into())),
+            }
+        }
+        let commit = batch(true);
+        self.publish_one(last, Some(commit)).await
+    }
+}
+
+impl Broker for JetStream {
+    type Receipt = Arc<str>;
+
+    async fn publish(&self, _: Stream, mut messages: Vec<Message>) -> Result<u64, PublishError> {
+        match messages.len() {
+            1 => match messages.pop() {
+                Some(message) => self.publish_one(message, None).await,
+                None => Err(PublishError::Rejected("nothing to publish".into())),
+            },
+            _ => self.publish_batch(messages).await,
+        }
+    }
+
+    async fn last(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
+        let stream = Self::name(stream);
+        let answer = if subject.as_str().contains('*') {
+            let ask = serde_json::json!({"last_by_subj": subject.as_str()}).to_string();
+            request(&self.client, &format!("$JS.API.DIRECT.GET.{stream}"), None, ask.into()).await
+        } else {
+            request(&self.client, &format!("$JS.API.DIRECT.GET.{stream}.{subject}"), None, Bytes::new()).await
+        };
+        stored(answer.map_err(|failed| Unavailable(failed.to_string()))?)
+    }
+
+    async fn ack(&self, receipt: &Arc<str>) {
+        self.send(receipt, Bytes::from_static(b"+ACK")).await;
+    }
+
+    async fn give_back(&self, receipt: &Arc<str>, delay: Duration) {
+        let answer = if delay.is_zero() {
+            Bytes::from_static(b"-NAK")
+        } else {
+            format!("-NAK {{\"delay\": {}}}", delay.as_nanos()).into()
+        };
+        self.send(receipt, answer).await;
+    }
+
+    async fn in_progress(&self, receipt: &Arc<str>) {
+        self.send(receipt, Bytes::from_static(b"+WPI")).await;
+    }
+
+    fn message_bytes_max(&self) -> usize {
+        self.client.server_info().max_payload
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc()
+    }
+}
+
+/// A message's headers, and the broker's instructions among them.
+fn headers(message: &Message, batch: Option<HeaderMap>) -> HeaderMap {
+    let mut headers = batch.unwrap_or_default();
+    for (name, value) in &message.headers {
+        headers.insert(*name, one_line(value));
+    }
+    if let Some(expect) = &message.expect {
+        headers.insert("Nats-Expected-Last-Subject-Sequence", expect.sequence.to_string());
+        if let Some(scope) = &expect.scope {
+            headers.insert("Nats-Expected-Last-Subject-Sequence-Subject", scope.as_str());
+        }
+    }
+    match message.keep {
+        Keep::Default => {}
+        Keep::Forever => headers.insert("Nats-TTL", "never"),
+        Keep::For(time) => headers.insert("Nats-TTL", format!("{}s", time.as_secs().max(1))),
+    }
+    if let Some(schedule) = &message.schedule {
+        headers.insert("Nats-Schedule", format!("@at {}", event::rfc3339(schedule.at)));
+        headers.insert("Nats-Schedule-Target", schedule.target.as_str());
+    }
+    headers
+}
+
+/// A header's value cannot hold line breaks; text from outside may.
+fn one_line(value: &str) -> String {
+    value.replace(['\r', '\n'], " ")
+}
+
+/// The sequence in the broker's answer to a publish, or its error.
+fn acknowledged(json: &[u8]) -> Result<u64, PublishError> {
+    #[derive(Deserialize)]
+    struct Answer {
+        #[serde(default)]
+        seq: u64,
+        error: Option<ApiError>,
+    }
+    let answer: Answer =
+        serde_json::from_slice(json).map_err(|error| PublishError::Ambiguous(format!("an odd answer: {error}")))?;
+    match answer.error {
+        None => Ok(answer.seq),
+        Some(error) if WRONG_LAST_SEQUENCE.contains(&error.err_code) => Err(PublishError::Refused),
+        Some(error) if STREAM_FULL.contains(&error.err_code) => Err(PublishError::Full),
+        Some(error) => Err(PublishError::Rejected(error.to_string())),
+    }
+}
+
+/// A message in the form of a direct answer: its place in headers.
+pub(super) fn stored(message: async_nats::Message) -> Result<Option<Stored>, Unavailable> {
+    if let Some(status) = message.status {
+        return match status.as_u16() {
+            404 => Ok(None),
+            code => Err(Unavailable(format!("status {code} {}", message.description.unwrap_or_default()))),
+        };
+    }
+    let mut headers = list(message.headers.as_ref());
+    let mut take = |name: &str| {
+        let at = headers.iter().position(|(key, _)| key == name)?;
+        Some(headers.swap_remove(at).1)
+    };
+    let (subject, sequence) = (take("Nats-Subject"), take("Nats-Sequence").and_then(|text| text.parse().ok()));
+    let (Some(subject), Some(sequence)) = (subject, sequence) else {
+        return Err(Unavailable("an answer without subject and sequence".into()));
+    };
+    Ok(Some(Stored { subject: Subject::from_broker(&subject), sequence, headers, payload: message.payload }))
+}
+
+/// Headers as the core has them.
+pub(super) fn list(headers: Option<&HeaderMap>) -> Vec<(String, String)> {
+    let Some(headers) = headers else { return Vec::new() };
+    headers
+        .iter()
+        .flat_map(|(name, values)| values.iter().map(move |value| (name.to_string(), value.to_string())))
+        .collect()
+}

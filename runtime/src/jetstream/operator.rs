@@ -1,0 +1,203 @@
+//! What an operator and the command line do with the broker: provision, look, read, and publish from outside.
+
+use std::time::Duration;
+
+use async_nats::{Client, HeaderMap};
+use bytes::Bytes;
+use futures::StreamExt;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::jetstream::api::request;
+use crate::jetstream::broker::stored;
+use crate::jetstream::connect::{ConnectError, Connection};
+use crate::jetstream::provision::{ProvisionError, Provisioned, provision};
+use crate::topology::Topology;
+
+/// How many messages are read at a time.
+const READ_BATCH: usize = 500;
+/// How long the broker has for one batch of messages.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection for looking at streams and changing them.
+#[derive(Debug, Clone)]
+pub struct Operator {
+    client: Client,
+}
+
+/// Why something could not be looked at or done.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// The broker does not answer.
+    #[error("the broker does not answer: {0}")]
+    NoAnswer(String),
+    /// The broker refuses.
+    #[error("the broker refuses: {0}")]
+    Refused(String),
+}
+
+/// A message as it is stored.
+#[derive(Debug, Clone)]
+pub struct ReadMessage {
+    /// Its subject; in a stream with sources, the one it has there.
+    pub subject: String,
+    /// Its sequence in the stream.
+    pub sequence: u64,
+    /// When the broker stored it.
+    pub stored_at: OffsetDateTime,
+    /// Its headers.
+    pub headers: Vec<(String, String)>,
+    /// Its bytes.
+    pub payload: Bytes,
+}
+
+impl ReadMessage {
+    /// The value of the header `name`.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// How much a stream, or a consumer on it, holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct StreamState {
+    /// Messages in the stream.
+    pub messages: u64,
+    /// Its bytes.
+    pub bytes: u64,
+    /// The sequence of its last message.
+    pub last_sequence: u64,
+}
+
+impl Operator {
+    /// Connects.
+    ///
+    /// # Errors
+    /// Nobody answers, the user is refused, or the server is too old.
+    pub async fn connect(connection: &Connection) -> Result<Self, ConnectError> {
+        let (client, _) = connection.open("jetlag").await?;
+        Ok(Self { client })
+    }
+
+    /// Makes `topology` true: what is missing is made.
+    ///
+    /// # Errors
+    /// Something is there and differs, or the broker refuses or does not answer.
+    pub async fn provision(&self, topology: &Topology) -> Result<Provisioned, ProvisionError> {
+        provision(&self.client, topology).await
+    }
+
+    /// How much `stream` holds.
+    ///
+    /// # Errors
+    /// There is no such stream, or no answer.
+    pub async fn stream_state(&self, stream: &str) -> Result<StreamState, OperatorError> {
+        let info = self.ask(&format!("$JS.API.STREAM.INFO.{stream}")).await?;
+        let number = |name: &str| info.pointer(&format!("/state/{name}")).and_then(Value::as_u64).unwrap_or_default();
+        Ok(StreamState { messages: number("messages"), bytes: number("bytes"), last_sequence: number("last_seq") })
+    }
+
+    /// Inputs that the consumer `durable` on `stream` has not delivered, and those it waits for an answer to: the lag.
+    ///
+    /// # Errors
+    /// There is no such consumer, or no answer.
+    pub async fn lag(&self, stream: &str, durable: &str) -> Result<(u64, u64), OperatorError> {
+        let info = self.ask(&format!("$JS.API.CONSUMER.INFO.{stream}.{durable}")).await?;
+        let number = |name: &str| info.get(name).and_then(Value::as_u64).unwrap_or_default();
+        Ok((number("num_pending"), number("num_ack_pending")))
+    }
+
+    /// Every message of `stream` on a subject that matches `filter`, from the sequence `from` on, oldest first, up to the
+    /// last one that is there now.
+    ///
+    /// # Errors
+    /// There is no such stream, or no answer.
+    pub async fn read(&self, stream: &str, filter: &str, from: u64) -> Result<Vec<ReadMessage>, OperatorError> {
+        let mut messages = Vec::new();
+        let mut next = from.max(1);
+        loop {
+            let batch = self.read_batch(stream, filter, next).await?;
+            let Some(last) = batch.last() else { return Ok(messages) };
+            next = last.sequence + 1;
+            let is_full = batch.len() == READ_BATCH;
+            messages.extend(batch);
+            if !is_full {
+                return Ok(messages);
+            }
+        }
+    }
+
+    /// The next messages of `stream` on a subject that matches `filter`, from the sequence `from` on: 500 at most, and
+    /// none if there are no more. For a stream that may be longer than memory.
+    ///
+    /// # Errors
+    /// There is no such stream, or no answer.
+    pub async fn page(&self, stream: &str, filter: &str, from: u64) -> Result<Vec<ReadMessage>, OperatorError> {
+        self.read_batch(stream, filter, from.max(1)).await
+    }
+
+    /// Publishes `payload` as a publisher outside does, with a message id for the broker to recognise repetitions by.
+    ///
+    /// # Errors
+    /// No stream takes the subject, or no answer.
+    pub async fn publish(&self, subject: &str, message_id: &str, payload: Bytes) -> Result<(), OperatorError> {
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-Msg-Id", message_id);
+        let answer = request(&self.client, subject, Some(headers), payload).await;
+        let answer = answer.map_err(|failed| OperatorError::NoAnswer(failed.to_string()))?;
+        refused(&answer.payload).map(drop)
+    }
+
+    async fn read_batch(&self, stream: &str, filter: &str, from: u64) -> Result<Vec<ReadMessage>, OperatorError> {
+        let no_answer = |why: &dyn std::fmt::Display| OperatorError::NoAnswer(why.to_string());
+        let inbox = self.client.new_inbox();
+        let mut answers = self.client.subscribe(inbox.clone()).await.map_err(|error| no_answer(&error))?;
+        let ask = serde_json::json!({"batch": READ_BATCH, "seq": from, "next_by_subj": filter}).to_string();
+        self.client
+            .publish_with_reply(format!("$JS.API.DIRECT.GET.{stream}"), inbox, ask.into())
+            .await
+            .map_err(|error| no_answer(&error))?;
+        let collect = async {
+            let mut messages = Vec::new();
+            while let Some(message) = answers.next().await {
+                match message.status.map(|status| status.as_u16()) {
+                    // The end of the batch, or nothing that matches.
+                    Some(204 | 404) => return Ok(messages),
+                    Some(503) => return Err(no_answer(&format!("is there a stream {stream}?"))),
+                    _ => {}
+                }
+                let stored_at = message.headers.as_ref().and_then(|h| h.get("Nats-Time-Stamp")).and_then(|text| {
+                    OffsetDateTime::parse(text.as_str(), &time::format_description::well_known::Rfc3339).ok()
+                });
+                let stored = stored(message).map_err(|error| no_answer(&error))?;
+                if let Some(stored) = stored {
+                    messages.push(ReadMessage {
+                        subject: stored.subject.to_string(),
+                        sequence: stored.sequence,
+                        stored_at: stored_at.unwrap_or(OffsetDateTime::UNIX_EPOCH),
+                        headers: stored.headers,
+                        payload: stored.payload,
+                    });
+                }
+            }
+            Ok(messages)
+        };
+        tokio::time::timeout(READ_TIMEOUT, collect)
+            .await
+            .map_err(|_| no_answer(&format!("no end of a batch of {stream} within {READ_TIMEOUT:?}")))?
+    }
+
+    async fn ask(&self, subject: &str) -> Result<Value, OperatorError> {
+        let answer = request(&self.client, subject, None, Bytes::new()).await;
+        refused(&answer.map_err(|failed| OperatorError::NoAnswer(failed.to_string()))?.payload)
+    }
+}
+
+fn refused(json: &[u8]) -> Result<Value, OperatorError> {
+    let answer: Value =
+        serde_json::from_slice(json).map_err(|error| OperatorError::NoAnswer(format!("an odd answer: {error}")))?;
+    match answer.get("error") {
+        None => Ok(answer),
+        Some(error) => Err(OperatorError::Refused(error.to_string())),
+    }
+}

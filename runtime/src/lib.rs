@@ -1,0 +1,46 @@
+//! A serverless-style function runtime on NATS JetStream.
+
+mod contract;
+mod core;
+mod description;
+mod effects;
+mod endpoint;
+mod environment;
+mod event;
+mod failure;
+mod function;
+mod handler;
+pub mod headers;
+mod http;
+mod identity;
+pub mod jetstream;
+mod payload;
+mod readiness;
+mod retry;
+mod serve;
+mod signals;
+mod state;
+mod subject;
+mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod token;
+pub mod topology;
+
+pub use contract::{Breaker, Contract, Durability, NAME_CHARS_MAX, Source, Terms};
+pub use description::{Description, EndpointDescription, Kind, RetryDescription, VariableDescription};
+pub use effects::Effects;
+pub use endpoint::{Endpoint, Fault};
+pub use environment::{Environment, Secret, Variable};
+pub use event::{AnyEvent, Envelope, EnvelopeError, Event, ID_BYTES_MAX, rfc3339};
+pub use failure::{Failure, OrReject, Reason};
+pub use function::Function;
+pub use handler::{Batch, Handler, Recorded};
+pub use identity::derive;
+pub use payload::{DecodeError, EventKind, Incoming, Nothing, Outbound, Outgoing, Payload};
+pub use retry::Retry;
+pub use state::{State, Stored, kind_of};
+pub use subject::{EventSubject, Subject};
+
+#[doc(hidden)]
+pub use serde_json::{self, value::RawValue};

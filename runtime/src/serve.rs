@@ -1,0 +1,333 @@
+//! A function's process: connect, provision, pull, answer on HTTP, and drain. Read [`serve`] from top to bottom.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::core::broker::Stream;
+use crate::core::engine::Engine;
+use crate::core::intake::pull;
+use crate::endpoint::Endpoint;
+use crate::environment::Environment;
+use crate::failure::chain;
+use crate::function::{EXIT_CONFIG, say};
+use crate::handler::Bindings;
+use crate::http::server::{self, Site};
+use crate::jetstream::{ConnectError, Connection, JetStream, Link, ProvisionError, Session};
+use crate::readiness::Readiness;
+use crate::signals::Signals;
+use crate::telemetry::{self, Telemetry};
+use crate::topology::{ACK_WAIT, Sizing, Topology};
+use crate::{Description, Source, Terms};
+
+/// How long what is under way may take after SIGTERM.
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(30);
+/// How long the last answers to the broker and the last spans may take after that.
+const FLUSH_MAX: Duration = Duration::from_secs(3);
+/// The wait between attempts to reach the broker at start.
+const CONNECT_RETRY: Duration = Duration::from_millis(500);
+/// How often the connection and the consumers are looked after.
+const WATCH_INTERVAL: Duration = Duration::from_secs(5);
+/// The exit code if something that the process needs is not there (`EX_UNAVAILABLE`).
+const EXIT_UNAVAILABLE: u8 = 69;
+/// The exit code if what was under way did not end in time.
+const EXIT_FORCED: u8 = 75;
+
+const BROKER: &str = "jetstream";
+const CONSUMERS: &str = "consumers";
+const RUNNING: &str = "running";
+
+/// What the environment says about running a function.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    connection: Connection,
+    port: u16,
+    trigger: Trigger,
+    provision: bool,
+    telemetry: telemetry::Settings,
+}
+
+/// Where inputs come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trigger {
+    Stream,
+    Http,
+    Both,
+}
+
+impl FromStr for Trigger {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "stream" => Ok(Self::Stream),
+            "http" => Ok(Self::Http),
+            "both" => Ok(Self::Both),
+            _ => Err("it must be stream, http or both"),
+        }
+    }
+}
+
+impl std::fmt::Display for Trigger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Stream => "stream",
+            Self::Http => "http",
+            Self::Both => "both",
+        })
+    }
+}
+
+impl Settings {
+    pub(crate) fn from_env(env: &mut Environment) -> Self {
+        let connection = Connection::from_env(env);
+        let port = env.parsed_or("PORT", 8080, "port of HTTP: probes, metrics, endpoints, trigger; 0 is any");
+        let trigger = env.parsed_or("JETLAG_TRIGGER", Trigger::Stream, "where inputs come from: stream, http or both");
+        let provision =
+            env.parsed_or("JETLAG_PROVISION", true, "make streams and consumers that are missing: true or false");
+        let telemetry = telemetry::Settings::read(env);
+        Self { connection, port, trigger, provision, telemetry }
+    }
+}
+
+/// Why a process ended other than by a signal.
+#[derive(Debug, thiserror::Error)]
+enum Fatal {
+    #[error("cannot listen on port {port}")]
+    Port { port: u16, source: std::io::Error },
+    #[error("cannot listen to signals")]
+    Signals(#[source] std::io::Error),
+    #[error(transparent)]
+    Broker(#[from] ConnectError),
+    #[error("streams and consumers are not as the contract needs them")]
+    Provision(#[source] ProvisionError),
+    #[error("the broker denies this function what it needs: {0}")]
+    Denied(String),
+}
+
+/// Runs the function until a signal, and says what went wrong otherwise.
+pub(crate) fn run(
+    settings: Settings,
+    description: &Description,
+    bindings: Bindings,
+    endpoints: Vec<Endpoint>,
+) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            say(&format!("{}: cannot start: {error}", description.name));
+            return ExitCode::from(EXIT_UNAVAILABLE);
+        }
+    };
+    let code = runtime.block_on(async {
+        let telemetry = Telemetry::start(&bindings.terms, settings.telemetry.clone());
+        let code = match serve(settings, description, bindings, endpoints, telemetry.metrics()).await {
+            Ok(code) => code,
+            Err(fatal) => {
+                tracing::error!(error = chain(&fatal), "the function cannot go on");
+                fatal.exit_code()
+            }
+        };
+        telemetry.stop().await;
+        code
+    });
+    runtime.shutdown_timeout(FLUSH_MAX);
+    code
+}
+
+impl Fatal {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Provision(_) | Self::Denied(_) | Self::Broker(_) => EXIT_CONFIG,
+            Self::Port { .. } | Self::Signals(_) => EXIT_UNAVAILABLE,
+        })
+    }
+}
+
+async fn serve(
+    settings: Settings,
+    description: &Description,
+    bindings: Bindings,
+    endpoints: Vec<Endpoint>,
+    metrics: Arc<dyn Fn() -> String + Send + Sync>,
+) -> Result<ExitCode, Fatal> {
+    let mut signals = Signals::listen().map_err(Fatal::Signals)?;
+    let readiness = Readiness::waiting_for(&[BROKER, CONSUMERS, RUNNING]);
+    let (drain, stop_http) = (CancellationToken::new(), CancellationToken::new());
+
+    // Probes are answered from the first moment on, inputs over HTTP once there is a broker.
+    let listener = listen(settings.port).await?;
+    let at_work = Arc::new(OnceLock::new());
+    let site = Site {
+        terms: bindings.terms,
+        version: env!("CARGO_PKG_VERSION"),
+        engine: Arc::clone(&at_work),
+        endpoints,
+        trigger: settings.trigger != Trigger::Stream,
+        readiness: readiness.clone(),
+        metrics,
+    };
+    let http = tokio::spawn(server::serve(listener, site, stop_http.clone()));
+
+    let terms = bindings.terms;
+    let lanes_needed = lanes_of(&terms);
+    let session = tokio::select! {
+        session = prepare(&settings, description, &lanes_needed, &readiness) => session?,
+        signal = signals.next() => {
+            tracing::info!(signal, "stopped before the broker was there");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let (engine, publishing) = Engine::new(bindings, Arc::new(session.broker()), drain.clone());
+    let publishing = tokio::spawn(publishing);
+    let pulse = tokio::spawn({
+        let engine = Arc::clone(&engine);
+        async move { engine.pulse.beat(&*engine.broker, ACK_WAIT / 3).await }
+    });
+    let lanes = TaskTracker::new();
+    if settings.trigger != Trigger::Http {
+        for (stream, most) in lanes_needed {
+            let lane = session.lane(stream, terms.name).await?;
+            lanes.spawn(pull(Arc::clone(&engine), lane, stream, most));
+        }
+    }
+    lanes.close();
+    // Set once, here.
+    let _ = at_work.set(Arc::clone(&engine));
+    readiness.holds(RUNNING, "taking work");
+    tracing::info!(version = description.version, slots = terms.concurrency, "function started");
+
+    let ended = tokio::select! {
+        signal = signals.next() => Ok(signal),
+        fatal = watch(&session, &engine, &readiness) => Err(fatal),
+    };
+    readiness.fails(RUNNING, "draining");
+    drain.cancel();
+    stop_http.cancel();
+    let signal = ended?;
+    tracing::info!(signal, in_flight = engine.pulse.holds(), "draining");
+    let drained = async {
+        lanes.wait().await;
+        // A server that failed has said so itself.
+        let _ = http.await;
+    };
+    let forced = tokio::select! {
+        () = drained => None,
+        () = tokio::time::sleep(DRAIN_MAX) => Some("the time for it is over"),
+        second = signals.next() => Some(second),
+    };
+    pulse.abort();
+    publishing.abort();
+    session.close(FLUSH_MAX).await;
+    match forced {
+        None => tracing::info!("drained"),
+        Some(why) => {
+            tracing::warn!(in_flight = engine.pulse.holds(), why, "stopped before everything under way was finished: it will be delivered again");
+            return Ok(ExitCode::from(EXIT_FORCED));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A listener on every address of the machine.
+async fn listen(port: u16) -> Result<TcpListener, Fatal> {
+    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
+        Ok(listener) => Ok(listener),
+        // A machine without IPv6, or a port in use: the second attempt tells.
+        Err(_) => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await.map_err(|source| Fatal::Port { port, source })
+        }
+    }
+}
+
+/// Connects and provisions, again and again until the broker is there; what no waiting mends ends the process.
+async fn prepare(
+    settings: &Settings,
+    description: &Description,
+    lanes: &[(Stream, usize)],
+    readiness: &Readiness,
+) -> Result<Session, Fatal> {
+    let topology = Topology::of(std::slice::from_ref(description), &Sizing::default());
+    loop {
+        let failed = match Session::open(&settings.connection, &description.name).await {
+            Ok(session) => {
+                readiness.holds(BROKER, "connected");
+                if !settings.provision {
+                    match session.consumers_there(&description.name, lanes).await {
+                        Ok(()) => {
+                            readiness.holds(CONSUMERS, "there");
+                            return Ok(session);
+                        }
+                        Err(why) => why,
+                    }
+                } else {
+                    match session.provision(&topology).await {
+                        Ok(provisioned) => {
+                            if !provisioned.created.is_empty() {
+                                tracing::info!(created = provisioned.created.join(", "), "provisioned");
+                            }
+                            readiness.holds(CONSUMERS, "there");
+                            return Ok(session);
+                        }
+                        Err(ProvisionError::NoAnswer(why)) => why,
+                        Err(error) => return Err(Fatal::Provision(error)),
+                    }
+                }
+            }
+            Err(error @ ConnectError::Connect { .. }) => chain(&error),
+            Err(error) => return Err(error.into()),
+        };
+        readiness.fails(BROKER, failed.clone());
+        tracing::warn!(error = failed, "the broker is not there yet");
+        tokio::time::sleep(CONNECT_RETRY).await;
+    }
+}
+
+/// The lanes that a function pulls from, and how many inputs of each it holds at most. A due retry has slots of its own
+/// to wait for, so that it never stands behind the backlog.
+fn lanes_of(terms: &Terms) -> Vec<(Stream, usize)> {
+    let aside = terms.concurrency.div_ceil(4);
+    let mut lanes = Vec::new();
+    match terms.reads {
+        Source::Events if !terms.listens_to.is_empty() => {
+            lanes.push((Stream::Events, terms.concurrency));
+            lanes.push((Stream::Retry, aside));
+        }
+        Source::Events => {}
+        Source::Audit => lanes.push((Stream::Audit, terms.concurrency.max(terms.batch))),
+    }
+    if !terms.admits.is_empty() {
+        lanes.push((Stream::Intake, terms.concurrency));
+    }
+    lanes
+}
+
+/// Looks after the connection and the consumers, and returns only when nothing can mend what is wrong.
+async fn watch(session: &Session, engine: &Engine<JetStream>, readiness: &Readiness) -> Fatal {
+    let mut link = session.link();
+    loop {
+        match &*link.borrow_and_update() {
+            Link::Up => readiness.holds(BROKER, "connected"),
+            Link::Down => readiness.fails(BROKER, "not connected"),
+            Link::Denied(why) => return Fatal::Denied(why.clone()),
+        }
+        engine.meter.connected(*link.borrow() == Link::Up);
+        engine.meter.in_flight(engine.pulse.holds());
+        tokio::select! {
+            // The sender lives as long as the session.
+            _ = link.changed() => {}
+            () = tokio::time::sleep(WATCH_INTERVAL) => {
+                match session.consumers_there(engine.terms.name, &lanes_of(&engine.terms)).await {
+                    Ok(()) => readiness.holds(CONSUMERS, "there"),
+                    Err(why) => readiness.fails(CONSUMERS, why),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What the core tells of each input: one line of log at most, and the metrics.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use time::OffsetDateTime;
+
+use crate::Terms;
+use crate::core::breaker::Position;
+use crate::core::group::Outcome;
+use crate::core::inbound::Inbound;
+use crate::core::judge::Disposition;
+use crate::telemetry::{names, spans};
+
+/// The metrics of one function, looked up once.
+pub(crate) struct Meter {
+    function: &'static str,
+    duration_success: Histogram,
+    duration_error: Histogram,
+    success: Counter,
+    queue_time: Histogram,
+    breaker: Gauge,
+    committed: Counter,
+}
+
+impl Meter {
+    pub(crate) fn new(terms: &Terms) -> Self {
+        let function = terms.name;
+        let duration = names::process_duration(function);
+        gauge!(names::SLOTS, "function" => function).set(count(terms.concurrency));
+        let breaker = gauge!(names::BREAKER, "function" => function);
+        breaker.set(0.0);
+        Self {
+            function,
+            duration_success: histogram!(duration.clone(), "status" => "success"),
+            duration_error: histogram!(duration, "status" => "error"),
+            success: counter!(names::HANDLED, "function" => function, "outcome" => "success"),
+            queue_time: histogram!(names::QUEUE_TIME, "function" => function),
+            breaker,
+            committed: counter!(names::COMMITS, "function" => function, "outcome" => "committed"),
+        }
+    }
+
+    /// An input was handled; `took` counts from when it came to when its outcome was durable.
+    pub(crate) fn handled(
+        &self,
+        inbound: &Inbound,
+        disposition: &Disposition,
+        took: Duration,
+        now: OffsetDateTime,
+    ) {
+        let outcome = disposition.outcome();
+        spans::finish(disposition);
+        if let Disposition::Ack { already: false } = disposition {
+            self.success.increment(1);
+            self.duration_success.record(took);
+        } else {
+            counter!(names::HANDLED, "function" => self.function, "outcome" => outcome).increment(1);
+            self.duration_error.record(took);
+        }
+        let queued = now - inbound.input.envelope.timestamp;
+        self.queue_time.record(queued.as_seconds_f64().max(0.0));
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let attempt = inbound.input.attempt;
+        match disposition {
+            Disposition::Ack { .. } => tracing::debug!(outcome, attempt, duration_ms, "event handled"),
+            Disposition::Retry { after, error } => {
+                let retry_in_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+                tracing::warn!(
+                    outcome,
+                    attempt,
+                    duration_ms,
+                    retry_in_ms,
+                    error,
+                    "event failed, to be tried again"
+                );
+            }
+            Disposition::DeadLetter { reason, error } => {
+                self.dead_letter(reason.code());
+                tracing::error!(
+                    outcome,
+                    attempt,
+                    duration_ms,
+                    reason = reason.code(),
+                    error,
+                    "event given up"
+                );
+            }
+            Disposition::Release { why, .. } => {
+                tracing::info!(outcome, attempt, duration_ms, error = why, "event given back");
+            }
+        }
+    }
+
+    /// What came was not an event of this function.
+    pub(crate) fn unreadable(&self, subject: &str, disposition: &Disposition) {
+        if let Disposition::DeadLetter { reason, error } = disposition {
+            self.dead_letter(reason.code());
+            tracing::error!(
+                outcome = "dead_letter",
+                subject,
+                reason = reason.code(),
+                error,
+                "event given up"
+            );
+        } else {
+            tracing::warn!(outcome = disposition.outcome(), subject, ?disposition, "event not given up yet");
+        }
+    }
+
+    /// An event came from outside.
+    pub(crate) fn admitted(&self, subject: &str, disposition: &Disposition) {
+        let outcome = disposition.outcome();
+        counter!(names::ADMITTED, "function" => self.function, "outcome" => outcome).increment(1);
+        if let Disposition::Release { why, .. } = disposition {
+            tracing::warn!(outcome, subject, error = why, "event from outside given back");
+        }
+    }
+
+    /// An HTTP endpoint turned a request into an event, or, if `replayed`, an earlier one had.
+    pub(crate) fn placed(&self, replayed: bool) {
+        let outcome = if replayed { "duplicate" } else { "success" };
+        counter!(names::ADMITTED, "function" => self.function, "outcome" => outcome).increment(1);
+    }
+
+    /// A commit came to its end.
+    pub(crate) fn commit(&self, outcome: &Outcome) {
+        let outcome = match outcome {
+            Outcome::Committed => return self.committed.increment(1),
+            Outcome::Already => "already",
+            Outcome::Stale => "stale",
+            Outcome::Exists(_) => "exists",
+            Outcome::Full => "full",
+            Outcome::Unavailable(_) => "unavailable",
+        };
+        counter!(names::COMMITS, "function" => self.function, "outcome" => outcome).increment(1);
+    }
+
+    /// The circuit breaker has moved.
+    pub(crate) fn breaker(&self, position: Position) {
+        self.breaker.set(match position {
+            Position::Closed => 0.0,
+            Position::HalfOpen => 1.0,
+            Position::Open => 2.0,
+        });
+    }
+
+    /// Whether the process is connected to the broker.
+    pub(crate) fn connected(&self, connected: bool) {
+        gauge!(names::CONNECTED, "function" => self.function).set(f64::from(u8::from(connected)));
+    }
+
+    /// How many inputs this process holds.
+    pub(crate) fn in_flight(&self, held: usize) {
+        gauge!(names::IN_FLIGHT, "function" => self.function).set(count(held));
+    }
+
+    fn dead_letter(&self, reason: &'static str) {
+        counter!(names::DEAD_LETTERS, "function" => self.function, "reason" => reason).increment(1);
+    }
+}
+
+/// A count as metrics have it.
+pub(crate) fn count(n: usize) -> f64 {
+    // Exact below 2^53, which no count here reaches.
+    u32::try_from(n).map_or(f64::MAX, f64::from)
+}

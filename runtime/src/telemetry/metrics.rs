@@ -1,0 +1,128 @@
+//! Metrics: counted in this process, and told to whoever asks in Prometheus' text form.
+
+use std::time::Duration;
+
+use metrics::{Recorder, SharedString, Unit};
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
+
+use crate::Terms;
+use crate::telemetry::names::{self, METRICS};
+
+/// How often histograms that nobody asked for are folded, so that they do not grow.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Where the metrics are read.
+#[derive(Clone)]
+pub(crate) struct Exposition {
+    handle: PrometheusHandle,
+}
+
+/// Why there are no metrics.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoMetrics {
+    /// The buckets of a histogram are refused.
+    #[error("the metrics cannot be set up")]
+    Build(#[from] BuildError),
+    /// Another library has set up its own.
+    #[error("another recorder of metrics is installed in this process")]
+    Taken,
+}
+
+impl Exposition {
+    /// Counts from now on, for the whole process. What is looked up before is never counted.
+    pub(crate) fn install(terms: &Terms) -> Result<Self, NoMetrics> {
+        let recorder = recorder()?;
+        let handle = recorder.handle();
+        metrics::set_global_recorder(recorder).map_err(|_| NoMetrics::Taken)?;
+        metrics::with_recorder(|recorder| describe(recorder, terms));
+        Ok(Self { handle })
+    }
+
+    /// Every metric, in Prometheus' text form.
+    pub(crate) fn text(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Keeps the histograms small. Never ends.
+    pub(crate) async fn upkeep(self) {
+        loop {
+            tokio::time::sleep(UPKEEP_INTERVAL).await;
+            self.handle.run_upkeep();
+        }
+    }
+}
+
+fn recorder() -> Result<PrometheusRecorder, BuildError> {
+    let named = |name: &str| Matcher::Full(name.into());
+    Ok(PrometheusBuilder::new()
+        .set_buckets_for_metric(
+            Matcher::Suffix(names::PROCESS_DURATION_SUFFIX.into()),
+            &names::PROCESS_DURATION_BUCKETS,
+        )?
+        .set_buckets_for_metric(named(names::QUEUE_TIME), &names::QUEUE_TIME_BUCKETS)?
+        .set_buckets_for_metric(named(names::GROUP_SIZE), &names::GROUP_SIZE_BUCKETS)?
+        .set_buckets_for_metric(named(names::HTTP_DURATION), &names::HTTP_DURATION_BUCKETS)?
+        .build_recorder())
+}
+
+fn describe(recorder: &dyn Recorder, terms: &Terms) {
+    let duration = names::process_duration(terms.name);
+    let about = "From an input's coming to its outcome being durable, by status: success, error.";
+    recorder.describe_histogram(duration.into(), Some(Unit::Seconds), about.into());
+    for metric in METRICS {
+        let (name, unit, about) = (metric.name.into(), Some(metric.unit), SharedString::from(metric.about));
+        match metric.kind {
+            "counter" => recorder.describe_counter(name, unit, about),
+            "gauge" => recorder.describe_gauge(name, unit, about),
+            _ => recorder.describe_histogram(name, unit, about),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::group::Outcome;
+    use crate::telemetry::meter::Meter;
+    use crate::{AnyEvent, Contract, Nothing};
+
+    const CONTRACT: Contract<AnyEvent, Nothing> = Contract::new("stock-taker", "Tests.");
+
+    #[test]
+    fn what_is_counted_is_told_with_the_buckets_and_the_help_of_its_name() {
+        let recorder = recorder().unwrap();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            metrics::with_recorder(|recorder| describe(recorder, &CONTRACT.terms()));
+            let meter = Meter::new(&CONTRACT.terms());
+            meter.commit(&Outcome::Committed);
+            meter.placed(true);
+            metrics::histogram!(names::process_duration("stock-taker"), "status" => "success").record(0.2);
+            metrics::histogram!(names::GROUP_SIZE).record(7.0);
+        });
+        let text = handle.render();
+        for line in [
+            "# TYPE stock_taker_process_duration_seconds histogram",
+            r#"stock_taker_process_duration_seconds_bucket{status="success",le="0.1"} 0"#,
+            r#"stock_taker_process_duration_seconds_bucket{status="success",le="0.3"} 1"#,
+            r#"jetlag_commit_group_size_bucket{le="10"} 1"#,
+            r#"jetlag_commits_total{function="stock-taker",outcome="committed"} 1"#,
+            r#"jetlag_admitted_total{function="stock-taker",outcome="duplicate"} 1"#,
+            r#"jetlag_slots{function="stock-taker"} 64"#,
+            "# HELP jetlag_commits_total Commits, by outcome: committed, already, stale, exists, full, unavailable.",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn every_metric_has_a_kind_that_is_known_and_a_name_of_its_own() {
+        for (at, metric) in METRICS.iter().enumerate() {
+            assert!(["counter", "gauge", "histogram"].contains(&metric.kind), "{}", metric.name);
+            assert!(METRICS.iter().skip(at + 1).all(|other| other.name != metric.name), "{}", metric.name);
+            assert_eq!(metric.kind == "counter", metric.name.ends_with("_total"), "{}", metric.name);
+        }
+    }
+}

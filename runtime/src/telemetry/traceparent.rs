@@ -1,0 +1,137 @@
+//! The W3C trace context of a message: which trace it belongs to, and which span it follows from.
+
+use std::fmt;
+use std::str::FromStr;
+
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+
+use crate::identity;
+
+/// A `traceparent` (<https://www.w3.org/TR/trace-context/>), valid: neither id is zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Traceparent {
+    trace_id: u128,
+    span_id: u64,
+    sampled: bool,
+}
+
+/// A text that is no `traceparent`: whoever sent it is not being traced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotATraceparent;
+
+impl Traceparent {
+    /// Stands in where an event came without one: the event's own trace, and a span that is the same wherever the
+    /// event of `event_id` is handled.
+    pub(crate) fn of_event(trace_id: &str, event_id: &str) -> Option<Self> {
+        let trace_id = hex(trace_id, 32)?;
+        let span_id = hex(identity::trace_id(event_id).get(..16)?, 16)?;
+        Self { trace_id, span_id: u64::try_from(span_id).ok()?, sampled: true }.valid()
+    }
+
+    /// The context of a span, or `None` if it is not being recorded anywhere.
+    pub(crate) fn of_span(context: &SpanContext) -> Option<Self> {
+        Self {
+            trace_id: u128::from_be_bytes(context.trace_id().to_bytes()),
+            span_id: u64::from_be_bytes(context.span_id().to_bytes()),
+            sampled: context.is_sampled(),
+        }
+        .valid()
+    }
+
+    /// The trace id, 32 lower-case hexadecimal digits.
+    pub(crate) fn trace_id(&self) -> String {
+        format!("{:032x}", self.trace_id)
+    }
+
+    /// As the parent, somewhere else, of a span here.
+    pub(crate) fn remote(&self) -> SpanContext {
+        SpanContext::new(
+            TraceId::from_bytes(self.trace_id.to_be_bytes()),
+            SpanId::from_bytes(self.span_id.to_be_bytes()),
+            if self.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() },
+            true,
+            TraceState::NONE,
+        )
+    }
+
+    fn valid(self) -> Option<Self> {
+        (self.trace_id != 0 && self.span_id != 0).then_some(self)
+    }
+}
+
+impl FromStr for Traceparent {
+    type Err = NotATraceparent;
+
+    fn from_str(text: &str) -> Result<Self, NotATraceparent> {
+        parse(text).ok_or(NotATraceparent)
+    }
+}
+
+fn parse(text: &str) -> Option<Traceparent> {
+    let mut parts = text.split('-');
+    let version = hex(parts.next()?, 2)?;
+    let trace_id = hex(parts.next()?, 32)?;
+    let span_id = u64::try_from(hex(parts.next()?, 16)?).ok()?;
+    let flags = hex(parts.next()?, 2)?;
+    // A later version may say more behind the flags; this one may not.
+    if version == 0xff || (version == 0 && parts.next().is_some()) {
+        return None;
+    }
+    Traceparent { trace_id, span_id, sampled: flags & 1 == 1 }.valid()
+}
+
+/// Exactly `digits` lower-case hexadecimal digits.
+fn hex(text: &str, digits: usize) -> Option<u128> {
+    let is_hex = text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten()
+}
+
+impl fmt::Display for Traceparent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const W3C: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    #[test]
+    fn the_specifications_example_reads_back() {
+        let parent: Traceparent = W3C.parse().unwrap();
+        assert_eq!(
+            (parent.to_string().as_str(), parent.trace_id().as_str()),
+            (W3C, "0af7651916cd43dd8448eb211c80319c")
+        );
+        assert_eq!(Traceparent::of_span(&parent.remote()), Some(parent));
+        let later: Traceparent = W3C.replace("00-0af", "42-0af").replace("-01", "-01-more").parse().unwrap();
+        assert_eq!(later, parent);
+    }
+
+    #[test]
+    fn what_is_no_traceparent_is_refused() {
+        for wrong in [
+            "",
+            "00",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333-01",
+            "00-+af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ] {
+            assert_eq!(wrong.parse::<Traceparent>(), Err(NotATraceparent), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_event_without_one_still_carries_its_trace() {
+        let parent = Traceparent::of_event("0af7651916cd43dd8448eb211c80319c", "e-1").unwrap();
+        assert!(parent.to_string().starts_with("00-0af7651916cd43dd8448eb211c80319c-"));
+        assert_eq!(Traceparent::of_event("0af7651916cd43dd8448eb211c80319c", "e-1"), Some(parent));
+        assert_ne!(Traceparent::of_event("0af7651916cd43dd8448eb211c80319c", "e-2"), Some(parent));
+    }
+}

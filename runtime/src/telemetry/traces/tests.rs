@@ -1,0 +1,203 @@
+use super::*;
+use crate::core::life::live;
+use crate::http::double::{self, CONTRACT, Memory, OrderPlaced, OrderSeen};
+use crate::subject::Subject;
+use crate::telemetry::spans_to;
+use crate::{Effects, Event, Failure, Payload};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{KeyValue as Attribute, any_value::Value};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message as _;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tracing_subscriber::layer::SubscriberExt;
+
+const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const OTHER_TRACE: &str = "00-11111111111111111111111111111111-b7ad6b7169203331-01";
+
+type Received = Arc<Mutex<Vec<ExportTraceServiceRequest>>>;
+
+/// A collector: HTTP as far as OTLP needs it, and the protobuf of what it was sent.
+async fn collector() -> (String, Received) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}/v1/traces", listener.local_addr().unwrap());
+    let received = Received::default();
+    let into = Arc::clone(&received);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut bytes = Vec::new();
+            let (head, body) = loop {
+                stream.read_buf(&mut bytes).await.unwrap();
+                let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+                let head = String::from_utf8(bytes[..at].to_vec()).unwrap().to_lowercase();
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+                if bytes.len() >= at + 4 + length.parse::<usize>().unwrap() {
+                    break (head, bytes.split_off(at + 4));
+                }
+            };
+            assert!(
+                head.starts_with("post /v1/traces http/1.1") && head.contains("application/x-protobuf"),
+                "{head}"
+            );
+            into.lock().unwrap().push(ExportTraceServiceRequest::decode(body.as_slice()).unwrap());
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .await
+                .unwrap();
+        }
+    });
+    (endpoint, received)
+}
+
+fn export(endpoint: &str, export_limit: Duration) -> Export {
+    let settings = Settings { endpoint: Some(endpoint.into()), service: None, export_limit };
+    Export::new(&CONTRACT.terms(), settings).unwrap().unwrap()
+}
+
+/// Handles one order, which came with `traceparent`, and gives the broker and the attempt's own traceparent.
+async fn handle(traceparent: Option<&str>, reject: bool) -> (Arc<Memory>, Option<String>) {
+    let seen = Arc::new(Mutex::new(None));
+    let into = Arc::clone(&seen);
+    let (broker, engine) = double::engine(move |(): &(), event: Event<OrderPlaced>| {
+        *into.lock().unwrap() = event.traceparent().map(str::to_owned);
+        let outcome = if reject {
+            Err(Failure::reject("nobody sells that"))
+        } else {
+            Ok(Effects::emit(OrderSeen::example()))
+        };
+        async move { outcome }
+    });
+    let json = r#"{"id":"e-1","type":"orders.placed","aggregate_id":"ORD-1","data":{"order_id":"ORD-1","amount":12},
+        "timestamp":"2025-01-02T03:04:05Z","trace_id":"0af7651916cd43dd8448eb211c80319c"}"#;
+    let headers = traceparent.map(|text| ("traceparent".to_owned(), text.to_owned())).into_iter().collect();
+    live(engine, double::delivery(json, Subject::of_event("orders.placed", "ORD-1", "e-1"), headers)).await;
+    let seen = seen.lock().unwrap().clone();
+    (broker, seen)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn attribute<'a>(attributes: &'a [Attribute], name: &str) -> &'a str {
+    match attributes.iter().find(|one| one.key == name).and_then(|one| one.value.as_ref()?.value.as_ref()) {
+        Some(Value::StringValue(text)) => text,
+        other => panic!("{name} is {other:?} in {attributes:?}"),
+    }
+}
+
+/// The one span that a collector is sent while an order is handled.
+async fn recorded(traceparent: Option<&str>, reject: bool) -> (Span, Arc<Memory>, Option<String>, String) {
+    let (endpoint, received) = collector().await;
+    let export = export(&endpoint, Duration::from_secs(5));
+    let subscriber = tracing_subscriber::registry().with(spans_to(&export));
+    let guard = tracing::subscriber::set_default(subscriber);
+    let (broker, handled_under) = handle(traceparent, reject).await;
+    drop(guard);
+    export.stop().await;
+    let mut received = received.lock().unwrap();
+    let [request] = received.as_mut_slice() else { panic!("{received:?}") };
+    let [resource] = request.resource_spans.as_slice() else { panic!("{request:?}") };
+    let service = attribute(&resource.resource.as_ref().unwrap().attributes, "service.name").to_owned();
+    let [span] = resource.scope_spans[0].spans.as_slice() else { panic!("{resource:?}") };
+    (span.clone(), broker, handled_under, service)
+}
+
+#[tokio::test]
+async fn a_collector_receives_the_span_of_a_handled_event_and_what_follows_is_its_child() {
+    let (span, broker, handled_under, service) = recorded(Some(PARENT), false).await;
+    assert_eq!((span.name.as_str(), span.kind, service.as_str()), ("process orders.placed.*", 5, "watcher"));
+    assert_eq!(hex(&span.trace_id), "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!((hex(&span.parent_span_id).as_str(), span.links.len()), ("b7ad6b7169203331", 0));
+    for (name, value) in [
+        ("messaging.system", "nats"),
+        ("messaging.operation.name", "process"),
+        ("messaging.destination.name", "orders.placed.ORD-1.e-1"),
+        ("messaging.message.id", "e-1"),
+        ("messaging.consumer.group.name", "watcher"),
+        ("aggregate_id", "ORD-1"),
+    ] {
+        assert_eq!(attribute(&span.attributes, name), value, "{name}");
+    }
+    let own = format!("00-0af7651916cd43dd8448eb211c80319c-{}-01", hex(&span.span_id));
+    assert_eq!(handled_under.as_deref(), Some(own.as_str()));
+    assert_eq!(broker.events("orders.seen")[0].header("traceparent"), Some(own.as_str()));
+}
+
+#[tokio::test]
+async fn a_failed_span_says_why_and_an_event_that_names_another_trace_keeps_its_own() {
+    let (span, _, _, _) = recorded(Some(OTHER_TRACE), true).await;
+    let status = span.status.unwrap();
+    assert_eq!((status.code, status.message.as_str()), (2, "nobody sells that"));
+    assert_eq!(attribute(&span.attributes, "error.type"), "rejected");
+    assert_eq!(hex(&span.trace_id), "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!(hex(&span.links[0].trace_id), "1".repeat(32));
+}
+
+#[tokio::test]
+async fn without_a_collector_the_trace_goes_on_all_the_same() {
+    let (broker, handled_under) = handle(Some(PARENT), false).await;
+    assert_eq!(handled_under.as_deref(), Some(PARENT));
+    assert_eq!(broker.events("orders.seen")[0].header("traceparent"), Some(PARENT));
+    let (broker, handled_under) = handle(None, false).await;
+    let traceparent = handled_under.unwrap();
+    assert!(traceparent.starts_with("00-0af7651916cd43dd8448eb211c80319c-"), "{traceparent}");
+    assert_eq!(broker.events("orders.seen")[0].header("traceparent"), Some(traceparent.as_str()));
+}
+
+#[tokio::test]
+async fn a_collector_that_never_answers_costs_spans_and_neither_the_event_nor_the_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let export =
+        export(&format!("http://{}/v1/traces", listener.local_addr().unwrap()), Duration::from_secs(60));
+    let subscriber = tracing_subscriber::registry().with(spans_to(&export));
+    let guard = tracing::subscriber::set_default(subscriber);
+    let (broker, _) = handle(Some(PARENT), false).await;
+    assert_eq!(broker.events("orders.seen").len(), 1);
+    drop(guard);
+    let began = Instant::now();
+    export.stop_within(Duration::from_millis(100)).await;
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+#[test]
+fn spans_that_nobody_takes_are_counted() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let exporter = Export::exporter(&format!("http://{closed}/v1/traces"), Duration::from_secs(5)).unwrap();
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || {
+        let watched = Watched { exporter, complained: Mutex::default() };
+        // Exported at once, on this thread: the recorder is this thread's.
+        let provider = SdkTracerProvider::builder().with_simple_exporter(watched).build();
+        drop(opentelemetry::trace::Tracer::start(&provider.tracer("test"), "lost"));
+    });
+    assert!(
+        recorder.handle().render().contains("jetlag_spans_lost_total 1"),
+        "{}",
+        recorder.handle().render()
+    );
+}
+
+#[test]
+fn opentelemetrys_own_variables_decide_whether_and_where() {
+    let endpoint = |variables: &[(&str, &str)]| {
+        let mut env = match variables {
+            [] => Environment::of([]),
+            [one] => Environment::of([*one]),
+            [one, two] => Environment::of([*one, *two]),
+            _ => unreachable!(),
+        };
+        Settings::read(&mut env).endpoint
+    };
+    let base = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318/");
+    assert_eq!(endpoint(&[]), None);
+    assert_eq!(endpoint(&[base]).as_deref(), Some("http://c:4318/v1/traces"));
+    assert_eq!(
+        endpoint(&[base, ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://d/t")]).as_deref(),
+        Some("http://d/t")
+    );
+    assert_eq!(endpoint(&[base, ("OTEL_SDK_DISABLED", "TRUE")]), None);
+    assert_eq!(endpoint(&[base, ("OTEL_TRACES_EXPORTER", "none")]), None);
+}

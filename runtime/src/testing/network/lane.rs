@@ -1,0 +1,98 @@
+//! A process's way to the inputs of one consumer.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::core::broker::{Delivery, Lane, Pulled};
+use crate::testing::network::connection::Connection;
+use crate::testing::network::parcel::Arrival;
+use crate::testing::server::Receipt;
+
+/// How long a process waits for a sign that its request for inputs stands.
+const SILENCE_MAX: Duration = Duration::from_secs(12);
+/// How long a lane that closes waits for what is on its way.
+const CLOSING_MAX: Duration = Duration::from_millis(50);
+
+/// A lane.
+pub(crate) struct NetworkLane {
+    connection: Connection,
+    consumer: usize,
+    number: u64,
+    arrivals: mpsc::UnboundedReceiver<Arrival>,
+    /// How much of each request has not come.
+    asked: BTreeMap<u64, usize>,
+}
+
+impl NetworkLane {
+    /// Opens a lane from `consumer`.
+    pub(crate) fn open(connection: Connection, consumer: usize) -> Self {
+        let (number, arrivals) = connection.network.open_lane(&connection.life);
+        Self { connection, consumer, number, arrivals, asked: BTreeMap::new() }
+    }
+
+    fn take_in(&mut self, arrival: Arrival) -> Option<Pulled<Receipt>> {
+        match arrival {
+            Arrival::Input { request, delivery } => {
+                if let Some(left) = self.asked.get_mut(&request) {
+                    *left = left.saturating_sub(1);
+                }
+                Some(Pulled::Delivery(delivery))
+            }
+            Arrival::Expired { request } => {
+                self.asked.remove(&request).filter(|&left| left > 0).map(Pulled::Expired)
+            }
+            Arrival::Silence => {
+                self.asked.clear();
+                Some(Pulled::Lost)
+            }
+        }
+    }
+}
+
+impl Lane<Receipt> for NetworkLane {
+    async fn request(&mut self, credit: usize) {
+        self.connection.step().await;
+        let request = self.connection.network.pull(self.consumer, self.number, credit);
+        self.asked.insert(request, credit);
+    }
+
+    async fn next(&mut self) -> Pulled<Receipt> {
+        loop {
+            self.connection.step().await;
+            let arrival = if self.asked.is_empty() {
+                self.arrivals.recv().await
+            } else {
+                match tokio::time::timeout(SILENCE_MAX, self.arrivals.recv()).await {
+                    Ok(arrival) => arrival,
+                    // The broker sends signs of life for as long as a request stands.
+                    Err(_) if self.connection.network.stands(self.consumer, self.number) => continue,
+                    Err(_) => Some(Arrival::Silence),
+                }
+            };
+            let Some(arrival) = arrival else { return pending().await };
+            if let Some(pulled) = self.take_in(arrival) {
+                return pulled;
+            }
+        }
+    }
+
+    async fn close(mut self) -> Vec<Delivery<Receipt>> {
+        self.connection.step().await;
+        self.connection.network.disconnect(self.number);
+        let mut left = Vec::new();
+        let rest = async {
+            while let Some(arrival) = self.arrivals.recv().await {
+                if let Some(Pulled::Delivery(delivery)) = self.take_in(arrival) {
+                    left.push(*delivery);
+                }
+            }
+        };
+        // What comes later than this is delivered again after a while.
+        let _ = tokio::time::timeout(CLOSING_MAX, rest).await;
+        self.connection.step().await;
+        left
+    }
+}

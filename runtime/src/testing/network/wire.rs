@@ -1,0 +1,349 @@
+//! What is under way, and what becomes of it: chance decides at the moment of sending.
+
+use std::collections::{BTreeMap, BinaryHeap};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::sync::mpsc;
+
+use crate::core::broker::{Message, PublishError, Stream};
+use crate::state::Unavailable;
+use crate::subject::Subject;
+use crate::testing::Dice;
+use crate::testing::journal::Journal;
+use crate::testing::network::connection::Life;
+use crate::testing::network::parcel::{Arrival, Found, Load, Parcel, Published, Reply};
+use crate::testing::server::consumer::{PULL_EXPIRES, Pull};
+use crate::testing::server::{Receipt, Server};
+use crate::testing::weather::{SLOW_MAX, Weather};
+use crate::testing::witness::Witness;
+
+/// How long a process waits for an answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long after that a publish may still reach the broker.
+const LATE_MAX: Duration = Duration::from_secs(60);
+/// How far a replica lags behind at most.
+const LAG_MAX: Duration = Duration::from_secs(1);
+/// How soon an input is delivered again at most, if it is delivered again for no reason.
+const HURRY_MAX: Duration = Duration::from_secs(3);
+/// How long the copy of an event takes at most.
+const COPY_MAX: Duration = Duration::from_millis(200);
+
+/// The network and the broker.
+pub(crate) struct Wire {
+    pub(crate) server: Server,
+    pub(crate) weather: Weather,
+    pub(crate) dice: Dice,
+    pub(crate) witness: Witness,
+    pub(crate) journal: Journal,
+    under_way: BinaryHeap<Parcel>,
+    sent: u64,
+    lanes: BTreeMap<u64, (u32, mpsc::UnboundedSender<Arrival>)>,
+    lanes_opened: u64,
+    /// Until when nobody reaches the broker.
+    outage_until: Duration,
+    copying: bool,
+}
+
+impl Wire {
+    pub(crate) fn new(dice: Dice, weather: Weather, journal: Journal) -> Self {
+        Self {
+            server: Server::new(),
+            weather,
+            dice,
+            witness: Witness::default(),
+            journal,
+            under_way: BinaryHeap::new(),
+            sent: 0,
+            lanes: BTreeMap::new(),
+            lanes_opened: 0,
+            outage_until: Duration::ZERO,
+            copying: false,
+        }
+    }
+
+    /// Whether a process dies at this step.
+    pub(crate) fn strikes(&self) -> bool {
+        self.weather.kill > 0 && self.dice.below(1_000_000) < u64::from(self.weather.kill)
+    }
+
+    /// Whether nothing is under way that could still change a stream.
+    pub(crate) fn is_quiet(&self) -> bool {
+        !self.under_way.iter().any(|parcel| matches!(parcel.load, Load::Publish { .. } | Load::Copy))
+    }
+
+    /// Nobody reaches the broker for a while.
+    pub(crate) fn begin_outage(&mut self, now: Duration, lasts: Duration, acks_forgotten: usize) {
+        self.outage_until = now + lasts;
+        self.server.consumers().for_each(|consumer| consumer.disconnect_all());
+        self.server.forget_acks(acks_forgotten);
+        self.journal.note(now, || format!("the broker is away for {lasts:?}, forgets {acks_forgotten} acks"));
+    }
+
+    /// Everything works from now on.
+    pub(crate) fn clear_up(&mut self) {
+        self.weather = Weather::calm();
+        self.outage_until = Duration::ZERO;
+        self.server.is_full = false;
+    }
+
+    /// The connections of the process are gone; the broker notices only if it `is_noticed`.
+    pub(crate) fn hang_up(&mut self, process: u32, is_noticed: bool) {
+        self.lanes.retain(|&lane, (owner, _)| {
+            if *owner == process && is_noticed {
+                self.server.consumers().for_each(|consumer| consumer.disconnect(lane));
+            }
+            *owner != process
+        });
+    }
+
+    pub(crate) fn open_lane(&mut self, process: u32, sender: mpsc::UnboundedSender<Arrival>) -> u64 {
+        self.lanes_opened += 1;
+        self.lanes.insert(self.lanes_opened, (process, sender));
+        self.lanes_opened
+    }
+
+    pub(crate) fn publish(
+        &mut self,
+        now: Duration,
+        life: &Life,
+        stream: Stream,
+        messages: Vec<Message>,
+        answer: Published,
+    ) {
+        let weather = self.weather;
+        let (there, back) = (self.latency(), self.latency());
+        let is_away = now < self.outage_until;
+        let fate = if is_away {
+            if self.dice.chance(500) { "waits for the broker" } else { "is lost" }
+        } else if self.dice.chance(weather.request_lost) {
+            "is lost"
+        } else if self.dice.chance(weather.late) {
+            "is late"
+        } else if self.dice.chance(weather.answer_lost) {
+            "is stored without an answer"
+        } else if self.dice.chance(weather.rejected) {
+            "is rejected"
+        } else {
+            ""
+        };
+        self.journal.note(now, || {
+            let what = messages.iter().map(describe).collect::<Vec<_>>().join(", ");
+            let fate = if fate.is_empty() { String::new() } else { format!("  ** {fate}") };
+            format!("{life} publishes to {stream:?}: {what}{fate}")
+        });
+        let from = life.number;
+        let timeout = now + ANSWER_TIMEOUT;
+        let no_answer = |answer| Load::Published { result: Err(PublishError::Ambiguous("no answer".into())), answer };
+        let unanswered = |messages| Load::Publish { from, stream, messages, answer: None, back };
+        match fate {
+            "" => {
+                let answer = Some(answer);
+                self.send(now + there, Load::Publish { from, stream, messages, answer, back });
+            }
+            "is rejected" => {
+                let result = Err(PublishError::Rejected("insufficient resources".into()));
+                self.send(now + there + back, Load::Published { result, answer });
+            }
+            "is lost" => self.send(timeout, no_answer(answer)),
+            _ => {
+                let at = match fate {
+                    "waits for the broker" => self.outage_until + there,
+                    "is late" => timeout + self.dice.up_to(LATE_MAX),
+                    _ => now + there,
+                };
+                self.send(timeout, no_answer(answer));
+                self.send(at, unanswered(messages));
+            }
+        }
+    }
+
+    pub(crate) fn last(&mut self, now: Duration, life: &Life, stream: Stream, subject: Subject, answer: Found) {
+        let (there, back) = (self.latency(), self.latency());
+        if now < self.outage_until || self.dice.chance(self.weather.read_lost) {
+            self.journal.note(now, || format!("{life} asks for {subject}  ** no answer"));
+            let result = Err(Unavailable("no answer".into()));
+            self.send(now + ANSWER_TIMEOUT, Load::Found { result, answer });
+            return;
+        }
+        let is_stale = self.dice.chance(self.weather.stale_read);
+        let age = if is_stale { self.dice.up_to(LAG_MAX) } else { Duration::ZERO };
+        self.journal.note(now, || {
+            let lag = if is_stale { format!("  ** of a replica {age:?} behind") } else { String::new() };
+            format!("{life} asks for {subject}{lag}")
+        });
+        self.send(now + there, Load::Last { stream, subject, age, answer, back });
+    }
+
+    pub(crate) fn reply(&mut self, now: Duration, life: &Life, receipt: Receipt, reply: Reply) {
+        let stream = self.server.consumer(receipt.consumer).map(|consumer| consumer.stream);
+        let rate = if reply == Reply::Ack { self.weather.ack_lost } else { self.weather.nak_lost };
+        let is_lost = now < self.outage_until || self.dice.chance(rate);
+        self.journal.note(now, || {
+            let lost = if is_lost { "  ** is lost" } else { "" };
+            format!("{life} answers {stream:?} {}: {reply:?}{lost}", receipt.sequence)
+        });
+        if reply == Reply::Ack
+            && let Some(stream) = stream
+            && let Some(entry) = self.server.log(stream).entry(receipt.sequence)
+        {
+            self.witness.acked(life.function, stream, &entry.stored);
+        }
+        if !is_lost {
+            let there = self.latency();
+            self.send(now + there, Load::Reply { receipt, reply });
+        }
+    }
+
+    pub(crate) fn pull(&mut self, now: Duration, consumer: usize, lane: u64, credit: usize) -> u64 {
+        let request = self.sent;
+        let there = self.latency();
+        self.sent += 1;
+        if now >= self.outage_until && !self.dice.chance(self.weather.pull_lost) {
+            let pull = Pull { lane, request, left: credit, expires: now + there + PULL_EXPIRES };
+            self.send(now + there, Load::Pull { consumer, pull });
+        }
+        request
+    }
+
+    pub(crate) fn stands(&mut self, now: Duration, consumer: usize, lane: u64) -> bool {
+        now >= self.outage_until && self.server.consumer(consumer).is_some_and(|consumer| consumer.stands(lane))
+    }
+
+    pub(crate) fn send_soon(&mut self, now: Duration, load: Load) {
+        let there = self.latency();
+        self.send(now + there, load);
+    }
+
+    /// Brings everything to its place that has arrived by now, and tells when something arrives next.
+    pub(crate) fn turn(&mut self, now: Duration, epoch: OffsetDateTime) -> Option<Duration> {
+        while self.under_way.peek().is_some_and(|parcel| parcel.at <= now) {
+            if let Some(parcel) = self.under_way.pop() {
+                self.arrive(now, epoch, parcel.load);
+            }
+        }
+        for outgoing in self.server.pump(now) {
+            let Pull { lane, request, .. } = outgoing.pull;
+            let Some(delivery) = outgoing.delivery else {
+                self.send_soon(now, Load::Arrive { lane, arrival: Arrival::Expired { request } });
+                continue;
+            };
+            let receipt = delivery.receipt;
+            if self.dice.chance(self.weather.duplicate) {
+                let after = self.dice.up_to(HURRY_MAX);
+                self.send(now + after, Load::Hurry { receipt });
+            }
+            let is_lost = now < self.outage_until || self.dice.chance(self.weather.delivery_lost);
+            let lanes = &self.lanes;
+            self.journal.note(now, || {
+                let to = lanes.get(&lane).map_or(0, |(process, _)| *process);
+                let lost = if is_lost { "  ** is lost" } else { "" };
+                let Receipt { sequence, delivered, .. } = receipt;
+                format!("{:?} {sequence} goes to #{to} ({delivered}): {}{lost}", delivery.stream, delivery.subject)
+            });
+            if !is_lost {
+                self.send_soon(now, Load::Arrive { lane, arrival: Arrival::Input { request, delivery: Box::new(delivery) } });
+            }
+        }
+        let next = self.under_way.peek().map(|parcel| parcel.at);
+        next.into_iter().chain(self.server.next_due()).min()
+    }
+
+    fn arrive(&mut self, now: Duration, epoch: OffsetDateTime, load: Load) {
+        match load {
+            Load::Publish { from, stream, messages, answer, back } => {
+                let result = self.server.publish(stream, &messages, now, epoch);
+                self.published(now, from, stream, &messages, &result);
+                if let Some(answer) = answer {
+                    self.send(now + back, Load::Published { result, answer });
+                }
+            }
+            // Nobody may be there any more to hear it.
+            Load::Published { result, answer } => drop(answer.send(result)),
+            Load::Last { stream, subject, age, answer, back } => {
+                let log = self.server.log(stream);
+                let entry = if age.is_zero() { log.last(&subject) } else { log.last_before(&subject, now.saturating_sub(age)) };
+                let found = entry.map(|entry| entry.stored.clone());
+                self.send(now + back, Load::Found { result: Ok(found), answer });
+            }
+            Load::Found { result, answer } => drop(answer.send(result)),
+            Load::Reply { receipt, reply: Reply::Ack } => self.server.ack(receipt),
+            Load::Reply { receipt, reply } => {
+                let after = if let Reply::GiveBack(delay) = reply { delay } else { crate::testing::server::consumer::ACK_WAIT };
+                if let Some(consumer) = self.server.consumer(receipt.consumer) {
+                    consumer.again_at(receipt.sequence, receipt.delivered, now + after);
+                }
+            }
+            Load::Pull { consumer, pull } => {
+                if let Some(consumer) = self.server.consumer(consumer) {
+                    consumer.pull(pull);
+                }
+            }
+            Load::Arrive { lane, arrival } => {
+                if let Some((_, sender)) = self.lanes.get(&lane) {
+                    drop(sender.send(arrival));
+                }
+            }
+            Load::Disconnect { lane } => self.server.consumers().for_each(|consumer| consumer.disconnect(lane)),
+            Load::Hurry { receipt } => {
+                if let Some(consumer) = self.server.consumer(receipt.consumer) {
+                    consumer.hurry(receipt.sequence, now);
+                }
+            }
+            Load::Copy => {
+                self.copying = false;
+                self.server.copy_to_audit(now);
+            }
+        }
+    }
+
+    fn published(
+        &mut self,
+        now: Duration,
+        from: u32,
+        stream: Stream,
+        messages: &[Message],
+        result: &Result<u64, PublishError>,
+    ) {
+        self.journal.note(now, || {
+            let what = messages.iter().map(|m| m.subject.to_string()).collect::<Vec<_>>().join(", ");
+            format!("{stream:?} has from #{from}: {result:?} {what}")
+        });
+        let misuse = std::mem::take(&mut self.server.misuse);
+        misuse.into_iter().for_each(|what| self.witness.object(format!("process {from} sends {what}")));
+        let Ok(last) = *result else { return };
+        let first = last + 1 - messages.len() as u64;
+        for sequence in first..=last {
+            if let Some(entry) = self.server.log(stream).entry(sequence) {
+                // The first sequence tells one publish from another.
+                self.witness.published(stream, first, &entry.stored);
+            }
+        }
+        if stream == Stream::Events && !self.copying {
+            self.copying = true;
+            let after = self.dice.up_to(COPY_MAX);
+            self.send(now + after, Load::Copy);
+        }
+    }
+
+    fn send(&mut self, at: Duration, load: Load) {
+        self.sent += 1;
+        let shuffle = self.dice.below(1 << 20);
+        self.under_way.push(Parcel { at, shuffle, number: self.sent, load });
+    }
+
+    fn latency(&self) -> Duration {
+        let slow = if self.dice.chance(self.weather.slow) { self.dice.up_to(SLOW_MAX) } else { Duration::ZERO };
+        self.dice.up_to(self.weather.latency) + slow
+    }
+}
+
+fn describe(message: &Message) -> String {
+    match &message.expect {
+        None => message.subject.to_string(),
+        Some(expect) => match &expect.scope {
+            None => format!("{} (after {})", message.subject, expect.sequence),
+            Some(scope) => format!("{} (after {} of {scope})", message.subject, expect.sequence),
+        },
+    }
+}

@@ -1,0 +1,218 @@
+//! A durable consumer of the simulated broker, shared by every process that pulls from it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use crate::core::broker::Stream;
+use crate::subject::Subject;
+use crate::testing::server::log::Log;
+use crate::testing::server::pattern::covers;
+
+/// How long an input that was delivered may stay without an answer.
+pub(crate) const ACK_WAIT: Duration = Duration::from_secs(30);
+/// How long a request for inputs stands.
+pub(crate) const PULL_EXPIRES: Duration = Duration::from_secs(30);
+
+/// A consumer.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    pub(crate) stream: Stream,
+    filters: Vec<Subject>,
+    /// The next sequence to look at.
+    cursor: u64,
+    /// Delivered and not acknowledged.
+    held: BTreeMap<u64, Held>,
+    /// When what is held is delivered again.
+    timers: BTreeSet<(Duration, u64)>,
+    /// Held, and due.
+    ready: BTreeSet<u64>,
+    pulls: VecDeque<Pull>,
+    acked: Vec<u64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    delivered: u64,
+    due: Option<Duration>,
+}
+
+/// A request for inputs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pull {
+    pub(crate) lane: u64,
+    pub(crate) request: u64,
+    pub(crate) left: usize,
+    pub(crate) expires: Duration,
+}
+
+/// What a consumer sends to one who pulls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// The message under this sequence, for the how many-th time.
+    Message { sequence: u64, delivered: u64 },
+    /// The request has expired.
+    Expired,
+}
+
+impl Consumer {
+    /// A consumer of what `filters` cover, from the first message on.
+    pub(crate) fn new(stream: Stream, filters: Vec<Subject>) -> Self {
+        Self {
+            stream,
+            filters,
+            cursor: 1,
+            held: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            ready: BTreeSet::new(),
+            pulls: VecDeque::new(),
+            acked: Vec::new(),
+        }
+    }
+
+    pub(crate) fn pull(&mut self, pull: Pull) {
+        self.pulls.push_back(pull);
+    }
+
+    /// Whether a request of `lane` stands.
+    pub(crate) fn stands(&self, lane: u64) -> bool {
+        self.pulls.iter().any(|pull| pull.lane == lane)
+    }
+
+    /// Forgets every request of `lane`, whose connection is gone.
+    pub(crate) fn disconnect(&mut self, lane: u64) {
+        self.pulls.retain(|pull| pull.lane != lane);
+    }
+
+    /// Forgets every request.
+    pub(crate) fn disconnect_all(&mut self) {
+        self.pulls.clear();
+    }
+
+    /// The input is done with; whether it was not so before. The answer to any delivery of it counts.
+    pub(crate) fn ack(&mut self, sequence: u64) -> bool {
+        self.ready.remove(&sequence);
+        let Some(held) = self.held.remove(&sequence) else { return false };
+        if let Some(due) = held.due {
+            self.timers.remove(&(due, sequence));
+        }
+        self.acked.push(sequence);
+        true
+    }
+
+    /// Delivers the input again at `due`, if `delivered` is its last delivery.
+    pub(crate) fn again_at(&mut self, sequence: u64, delivered: u64, due: Duration) {
+        if self.held.get(&sequence).is_some_and(|held| held.delivered == delivered && held.due.is_some()) {
+            self.set_due(sequence, Some(due));
+        }
+    }
+
+    /// Delivers the input again now, though someone works on it.
+    pub(crate) fn hurry(&mut self, sequence: u64, now: Duration) {
+        if self.held.get(&sequence).is_some_and(|held| held.due.is_some()) {
+            self.set_due(sequence, Some(now));
+        }
+    }
+
+    /// The consumer comes back from a crash without its memory of the last `count` acknowledgements.
+    pub(crate) fn forget_acks(&mut self, count: usize) -> Vec<u64> {
+        let forgotten = self.acked.split_off(self.acked.len().saturating_sub(count));
+        for &sequence in &forgotten {
+            self.held.insert(sequence, Held { delivered: 1, due: None });
+            self.ready.insert(sequence);
+        }
+        forgotten
+    }
+
+    /// When something happens next by itself.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        let timer = self.timers.first().map(|(due, _)| *due);
+        self.pulls.iter().map(|pull| pull.expires).chain(timer).min()
+    }
+
+    /// Whether everything that it covers is acknowledged.
+    pub(crate) fn is_idle(&mut self, log: &Log) -> bool {
+        self.held.is_empty() && !self.find_new(log)
+    }
+
+    /// How many inputs are delivered and not acknowledged.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Everything that is to be sent now.
+    pub(crate) fn pump(&mut self, log: &Log, now: Duration, mut send: impl FnMut(Pull, Sent)) {
+        while let Some(&(due, sequence)) = self.timers.first() {
+            if due > now {
+                break;
+            }
+            self.set_due(sequence, None);
+        }
+        self.pulls.retain(|pull| {
+            if pull.expires <= now {
+                send(*pull, Sent::Expired);
+            }
+            pull.expires > now
+        });
+        while let Some(mut pull) = self.pulls.pop_front() {
+            let Some((sequence, delivered)) = self.take(log, now) else {
+                self.pulls.push_front(pull);
+                return;
+            };
+            pull.left -= 1;
+            send(pull, Sent::Message { sequence, delivered });
+            // Whoever waits is served in turn.
+            if pull.left > 0 {
+                self.pulls.push_back(pull);
+            }
+        }
+    }
+
+    /// The next input and how often it has been delivered now.
+    pub(crate) fn take(&mut self, log: &Log, now: Duration) -> Option<(u64, u64)> {
+        while let Some(sequence) = self.ready.pop_first() {
+            if !log.entry(sequence).is_some_and(|entry| entry.is_live) {
+                self.held.remove(&sequence);
+                continue;
+            }
+            let delivered = self.held.get(&sequence).map_or(1, |held| held.delivered + 1);
+            self.hold(sequence, delivered, now);
+            return Some((sequence, delivered));
+        }
+        if !self.find_new(log) {
+            return None;
+        }
+        let sequence = self.cursor;
+        self.cursor += 1;
+        self.hold(sequence, 1, now);
+        Some((sequence, 1))
+    }
+
+    fn find_new(&mut self, log: &Log) -> bool {
+        while let Some(entry) = log.entry(self.cursor) {
+            let subject = entry.stored.subject.as_str();
+            if entry.is_live && self.filters.iter().any(|filter| covers(filter.as_str(), subject)) {
+                return true;
+            }
+            self.cursor += 1;
+        }
+        false
+    }
+
+    fn hold(&mut self, sequence: u64, delivered: u64, now: Duration) {
+        let due = now + ACK_WAIT;
+        self.held.insert(sequence, Held { delivered, due: Some(due) });
+        self.timers.insert((due, sequence));
+    }
+
+    fn set_due(&mut self, sequence: u64, due: Option<Duration>) {
+        let Some(held) = self.held.get_mut(&sequence) else { return };
+        if let Some(before) = held.due {
+            self.timers.remove(&(before, sequence));
+        }
+        held.due = due;
+        match due {
+            Some(due) => self.timers.insert((due, sequence)),
+            None => self.ready.insert(sequence),
+        };
+    }
+}

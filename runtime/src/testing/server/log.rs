@@ -1,0 +1,163 @@
+//! One stream of the simulated broker: what is in it, and everything that ever was.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::core::broker::{Message, Stored};
+use crate::subject::Subject;
+use crate::testing::server::pattern::{covers, ending, is_pattern};
+
+/// A stream. Nothing is ever taken out of memory, so that a test can look at the whole history.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    entries: Vec<Entry>,
+    newest: HashMap<Subject, u64>,
+    one_per_subject: bool,
+}
+
+/// A message that is, or was, in a stream.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) stored: Stored,
+    pub(crate) at: Duration,
+    pub(crate) is_live: bool,
+}
+
+impl Log {
+    /// An empty stream; with `one_per_subject` a message takes the place of the one before it on its subject.
+    pub(crate) fn new(one_per_subject: bool) -> Self {
+        Self { one_per_subject, ..Self::default() }
+    }
+
+    /// The sequence of the last message, 0 if there never was one.
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// Everything that ever was in the stream, in order.
+    pub(crate) fn history(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// The message under `sequence`, even if it is gone.
+    pub(crate) fn entry(&self, sequence: u64) -> Option<&Entry> {
+        self.entries.get(usize::try_from(sequence.checked_sub(1)?).ok()?)
+    }
+
+    /// The last message that `subject`, which may be a pattern, covers.
+    pub(crate) fn last(&self, subject: &Subject) -> Option<&Entry> {
+        if !is_pattern(subject.as_str()) {
+            return self.newest.get(subject).and_then(|&sequence| self.entry(sequence));
+        }
+        self.last_before(subject, Duration::MAX)
+    }
+
+    /// The last message that `subject` covers, as it was at `moment`.
+    pub(crate) fn last_before(&self, subject: &Subject, moment: Duration) -> Option<&Entry> {
+        let (pattern, end) = (subject.as_str(), ending(subject.as_str()));
+        let is_past = moment < Duration::MAX;
+        self.entries.iter().rev().find(|entry| {
+            let subject = entry.stored.subject.as_str();
+            subject.ends_with(end) && (entry.is_live || is_past) && entry.at <= moment && covers(pattern, subject)
+        })
+    }
+
+    /// Whether a message on `subject` is in the stream.
+    pub(crate) fn has(&self, subject: &Subject) -> bool {
+        self.newest.contains_key(subject)
+    }
+
+    /// Stores a message and gives its sequence.
+    pub(crate) fn append(&mut self, message: &Message, at: Duration) -> u64 {
+        let sequence = self.last_sequence() + 1;
+        if self.one_per_subject && let Some(&earlier) = self.newest.get(&message.subject) {
+            self.set_live(earlier, false);
+        }
+        self.newest.insert(message.subject.clone(), sequence);
+        let stored = Stored {
+            subject: message.subject.clone(),
+            sequence,
+            headers: message.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+            payload: message.payload.clone(),
+        };
+        self.entries.push(Entry { stored, at, is_live: true });
+        sequence
+    }
+
+    /// Stores what another message holds under another subject, with one more header.
+    pub(crate) fn copy(&mut self, from: &Stored, subject: Subject, header: Option<(String, String)>, at: Duration) -> u64 {
+        let sequence = self.last_sequence() + 1;
+        let headers = from.headers.iter().cloned().chain(header).collect();
+        self.newest.insert(subject.clone(), sequence);
+        let stored = Stored { subject, sequence, headers, payload: from.payload.clone() };
+        self.entries.push(Entry { stored, at, is_live: true });
+        sequence
+    }
+
+    /// Takes a message out of the stream.
+    pub(crate) fn remove(&mut self, sequence: u64) {
+        self.set_live(sequence, false);
+        let Some(subject) = self.entry(sequence).map(|entry| entry.stored.subject.clone()) else { return };
+        if self.newest.get(&subject) == Some(&sequence) {
+            let earlier = self.entries.iter().rev().find(|e| e.is_live && e.stored.subject == subject);
+            match earlier.map(|entry| entry.stored.sequence) {
+                Some(earlier) => self.newest.insert(subject, earlier),
+                None => self.newest.remove(&subject),
+            };
+        }
+    }
+
+    /// Puts a message that was taken out back: a server that lost its memory of an answer.
+    pub(crate) fn restore(&mut self, sequence: u64) {
+        self.set_live(sequence, true);
+        if let Some(subject) = self.entry(sequence).map(|entry| entry.stored.subject.clone()) {
+            let newest = self.newest.entry(subject).or_insert(sequence);
+            *newest = sequence.max(*newest);
+        }
+    }
+
+    fn set_live(&mut self, sequence: u64, is_live: bool) {
+        let index = usize::try_from(sequence.saturating_sub(1)).unwrap_or(usize::MAX);
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.is_live = is_live;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(subject: &str) -> Message {
+        Message::new(Subject::from_broker(subject), bytes::Bytes::new())
+    }
+
+    fn last(log: &Log, subject: &str) -> Option<u64> {
+        log.last(&Subject::from_broker(subject)).map(|entry| entry.stored.sequence)
+    }
+
+    #[test]
+    fn a_subject_holds_one_message_where_the_stream_says_so() {
+        let mut log = Log::new(true);
+        log.append(&message("state.a.x"), Duration::ZERO);
+        log.append(&message("state.a.y"), Duration::ZERO);
+        log.append(&message("state.a.x"), Duration::from_secs(9));
+        assert_eq!((last(&log, "state.a.x"), last(&log, "state.a.*")), (Some(3), Some(3)));
+        assert!(!log.entry(1).unwrap().is_live);
+        let before = log.last_before(&Subject::from_broker("state.a.x"), Duration::from_secs(1));
+        assert_eq!(before.map(|entry| entry.stored.sequence), Some(1));
+    }
+
+    #[test]
+    fn what_is_removed_uncovers_what_was_before() {
+        let mut log = Log::new(false);
+        log.append(&message("retry.a.x"), Duration::ZERO);
+        log.append(&message("retry.a.x"), Duration::ZERO);
+        log.remove(2);
+        assert_eq!(last(&log, "retry.a.x"), Some(1));
+        log.remove(1);
+        assert_eq!(last(&log, "retry.a.x"), None);
+        log.restore(2);
+        assert_eq!(last(&log, "retry.a.x"), Some(2));
+    }
+}

@@ -1,0 +1,288 @@
+//! A broker in memory: the streams, consumers and rules of nats-server that Jetlag relies on, as they were measured.
+//!
+//! It has no time and no network of its own: whoever calls says what time it is, and carries messages back and forth.
+
+pub(crate) mod consumer;
+pub(crate) mod log;
+pub(crate) mod pattern;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::core::broker::{Delivery, Message, PublishError, Stream};
+use crate::subject::Subject;
+use consumer::{Consumer, Pull, Sent};
+use log::{Entry, Log};
+
+/// The most messages that one atomic batch may have.
+const BATCH_MESSAGES_MAX: usize = 1000;
+/// Over how many subjects the trail is spread.
+const AUDIT_PARTITIONS: usize = 8;
+
+/// How a delivery is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    pub(crate) consumer: usize,
+    pub(crate) sequence: u64,
+    pub(crate) delivered: u64,
+}
+
+/// Something that goes from the server to one who pulls.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) pull: Pull,
+    /// Nothing if the request has expired.
+    pub(crate) delivery: Option<Delivery<Receipt>>,
+}
+
+/// The server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    events: Log,
+    retry: Log,
+    intake: Log,
+    dead_letters: Log,
+    audit: Log,
+    consumers: Vec<Consumer>,
+    /// Messages in `retry` that wait, by when they are due, with the subjects that they come up on.
+    waiting: BTreeMap<(Duration, u64), Subject>,
+    /// How far `events` is copied into `audit`.
+    copied: u64,
+    /// Whether the stream of events is at its limit.
+    pub(crate) is_full: bool,
+    /// Whether that is looked at before expected sequences are; servers differ with the path that a message takes.
+    pub(crate) full_comes_first: bool,
+    /// What no correct client ever sends.
+    pub(crate) misuse: Vec<String>,
+}
+
+impl Server {
+    pub(crate) fn new() -> Self {
+        Self {
+            events: Log::new(true),
+            retry: Log::new(false),
+            intake: Log::new(false),
+            dead_letters: Log::new(false),
+            audit: Log::new(false),
+            consumers: Vec::new(),
+            waiting: BTreeMap::new(),
+            copied: 0,
+            is_full: false,
+            full_comes_first: false,
+            misuse: Vec::new(),
+        }
+    }
+
+    pub(crate) const fn log(&self, stream: Stream) -> &Log {
+        match stream {
+            Stream::Events => &self.events,
+            Stream::Retry => &self.retry,
+            Stream::Intake => &self.intake,
+            Stream::DeadLetters => &self.dead_letters,
+            Stream::Audit => &self.audit,
+        }
+    }
+
+    const fn log_mut(&mut self, stream: Stream) -> &mut Log {
+        match stream {
+            Stream::Events => &mut self.events,
+            Stream::Retry => &mut self.retry,
+            Stream::Intake => &mut self.intake,
+            Stream::DeadLetters => &mut self.dead_letters,
+            Stream::Audit => &mut self.audit,
+        }
+    }
+
+    /// A new durable consumer, and its number.
+    pub(crate) fn subscribe(&mut self, stream: Stream, filters: Vec<Subject>) -> usize {
+        self.consumers.push(Consumer::new(stream, filters));
+        self.consumers.len() - 1
+    }
+
+    pub(crate) fn consumer(&mut self, number: usize) -> Option<&mut Consumer> {
+        self.consumers.get_mut(number)
+    }
+
+    pub(crate) fn consumers(&mut self) -> impl Iterator<Item = &mut Consumer> {
+        self.consumers.iter_mut()
+    }
+
+    /// Stores `messages` together or not at all, and gives the sequence of the last. `epoch` is the time of day at zero.
+    pub(crate) fn publish(
+        &mut self,
+        stream: Stream,
+        messages: &[Message],
+        now: Duration,
+        epoch: time::OffsetDateTime,
+    ) -> Result<u64, PublishError> {
+        let is_full = stream == Stream::Events
+            && self.is_full
+            && messages.iter().any(|message| !self.events.has(&message.subject));
+        if is_full && self.full_comes_first {
+            return Err(PublishError::Full);
+        }
+        self.check(stream, messages)?;
+        if is_full {
+            return Err(PublishError::Full);
+        }
+        for message in messages {
+            let sequence = self.log_mut(stream).append(message, now);
+            if let Some(schedule) = &message.schedule {
+                let due = Duration::try_from(schedule.at - epoch).unwrap_or(Duration::ZERO);
+                self.waiting.insert((due, sequence), schedule.target.clone());
+            }
+        }
+        Ok(self.log(stream).last_sequence())
+    }
+
+    fn check(&mut self, stream: Stream, messages: &[Message]) -> Result<(), PublishError> {
+        if messages.is_empty() || messages.len() > BATCH_MESSAGES_MAX {
+            self.misuse.push(format!("a batch of {} messages", messages.len()));
+            return Err(PublishError::Rejected("10199: the size of the batch".into()));
+        }
+        for (at, message) in messages.iter().enumerate() {
+            let Some(expect) = &message.expect else { continue };
+            let is_second = messages.iter().take(at).any(|earlier| earlier.subject == message.subject);
+            if is_second && expect.scope.is_none() {
+                self.misuse.push(format!("a batch with a second message on {} that insists", message.subject));
+                return Err(PublishError::Refused);
+            }
+            let scope = expect.scope.as_ref().unwrap_or(&message.subject);
+            let last = self.log(stream).last(scope).map_or(0, |entry| entry.stored.sequence);
+            if last != expect.sequence {
+                return Err(PublishError::Refused);
+            }
+        }
+        Ok(())
+    }
+
+    /// The input of `receipt` is done with.
+    pub(crate) fn ack(&mut self, receipt: Receipt) {
+        let Some(consumer) = self.consumers.get_mut(receipt.consumer) else { return };
+        let was_held = consumer.ack(receipt.sequence);
+        if was_held && consumer.stream == Stream::Retry {
+            self.retry.remove(receipt.sequence);
+        }
+    }
+
+    /// The server comes back from a crash, and has forgotten up to `count` acknowledgements of each consumer.
+    pub(crate) fn forget_acks(&mut self, count: usize) {
+        for consumer in &mut self.consumers {
+            let stream = consumer.stream;
+            for sequence in consumer.forget_acks(count) {
+                if stream == Stream::Retry {
+                    self.retry.restore(sequence);
+                }
+            }
+        }
+    }
+
+    /// Copies what came into the stream of events to the trail: everything whose subject has four tokens.
+    pub(crate) fn copy_to_audit(&mut self, now: Duration) {
+        while let Some(entry) = self.events.entry(self.copied + 1) {
+            self.copied += 1;
+            let subject = entry.stored.subject.as_str();
+            if subject.split('.').count() == 4 {
+                let partition = subject.bytes().map(usize::from).sum::<usize>() % AUDIT_PARTITIONS;
+                let source = format!("EVENTS {} *.*.*.* audit.{partition} {subject}", entry.stored.sequence);
+                let header = ("Nats-Stream-Source".to_owned(), source);
+                self.audit.copy(&entry.stored, Subject::from_broker(&format!("audit.{partition}")), Some(header), now);
+            }
+        }
+    }
+
+    /// Whether the trail holds everything that it should.
+    pub(crate) fn is_copied(&self) -> bool {
+        self.copied == self.events.last_sequence()
+    }
+
+    /// When something happens next by itself.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        let waiting = self.next_retry();
+        self.consumers.iter().filter_map(Consumer::next_due).chain(waiting).min()
+    }
+
+    /// Brings up what is due, and gives everything that is to be sent.
+    pub(crate) fn pump(&mut self, now: Duration) -> Vec<Outgoing> {
+        self.wake_retries(now);
+        let mut outgoing = Vec::new();
+        for number in 0..self.consumers.len() {
+            let mut sent = Vec::new();
+            if let Some((consumer, log)) = self.consumer_and_log(number) {
+                consumer.pump(log, now, |pull, what| sent.push((pull, what)));
+            }
+            for (pull, what) in sent {
+                let delivery = match what {
+                    Sent::Expired => None,
+                    Sent::Message { sequence, delivered } => self.delivery(number, sequence, delivered),
+                };
+                outgoing.push(Outgoing { pull, delivery });
+            }
+        }
+        outgoing
+    }
+
+    /// The next input of a consumer, for one who does not wait.
+    pub(crate) fn fetch(&mut self, number: usize, now: Duration) -> Option<Delivery<Receipt>> {
+        self.wake_retries(now);
+        let (consumer, log) = self.consumer_and_log(number)?;
+        let (sequence, delivered) = consumer.take(log, now)?;
+        self.delivery(number, sequence, delivered)
+    }
+
+    /// Whether every consumer has seen everything and has acknowledged it, and nothing waits.
+    pub(crate) fn is_idle(&mut self) -> bool {
+        self.waiting.is_empty()
+            && self.is_copied()
+            && (0..self.consumers.len())
+                .all(|number| self.consumer_and_log(number).is_some_and(|(consumer, log)| consumer.is_idle(log)))
+    }
+
+    /// When the next message that waits comes up.
+    pub(crate) fn next_retry(&self) -> Option<Duration> {
+        self.waiting.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    fn wake_retries(&mut self, now: Duration) {
+        while let Some(first) = self.waiting.first_entry() {
+            let (due, sequence) = *first.key();
+            if due > now {
+                return;
+            }
+            let target = first.remove();
+            let Some(Entry { stored, is_live: true, .. }) = self.retry.entry(sequence) else { continue };
+            let stored = stored.clone();
+            self.retry.copy(&stored, target, None, now);
+            self.retry.remove(sequence);
+        }
+    }
+
+    fn consumer_and_log(&mut self, number: usize) -> Option<(&mut Consumer, &Log)> {
+        let consumer = self.consumers.get_mut(number)?;
+        let log = match consumer.stream {
+            Stream::Events => &self.events,
+            Stream::Retry => &self.retry,
+            Stream::Intake => &self.intake,
+            Stream::DeadLetters => &self.dead_letters,
+            Stream::Audit => &self.audit,
+        };
+        Some((consumer, log))
+    }
+
+    fn delivery(&self, number: usize, sequence: u64, delivered: u64) -> Option<Delivery<Receipt>> {
+        let stream = self.consumers.get(number)?.stream;
+        let stored = &self.log(stream).entry(sequence)?.stored;
+        Some(Delivery {
+            stream,
+            subject: stored.subject.clone(),
+            headers: stored.headers.clone(),
+            payload: stored.payload.clone(),
+            sequence,
+            delivered,
+            receipt: Receipt { consumer: number, sequence, delivered },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {}

@@ -1,0 +1,8 @@
+//! The real application: five functions in processes of their own, over a real nats-server, with a payment gateway and a
+//! receiver of notifications over real HTTP.
+
+mod bad_input;
+mod faults;
+mod interop;
+mod outage;
+mod shop;

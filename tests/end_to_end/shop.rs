@@ -1,0 +1,90 @@
+//! A shop of a test's own, and how to wait for what happens in it.
+
+use std::time::Duration;
+
+use jetlag::jetstream::{Connection, Operator, ReadMessage};
+use jetlag::topology::EVENTS;
+use jetlag_cli::console::Console;
+use jetlag_cli::demo::{Options, Shop};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// Tests of this file take turns: each has nine processes, and the machine two cores.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// How long anything that a test waits for may take.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A shop in a directory of its own, and a look into its broker.
+pub struct Opened {
+    pub shop: Shop,
+    pub operator: Operator,
+    pub client: reqwest::Client,
+    _data: TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Opened {
+    pub async fn new() -> Self {
+        let turn = TURN.lock().await;
+        let data = tempfile::tempdir().unwrap();
+        let mut options = Options::new(data.path());
+        options.app.port_base = 0;
+        options.app.nats_port = Some(0);
+        options.app.console = Console::silent();
+        let shop = Shop::open(options).await.unwrap_or_else(|problem| panic!("{problem:?}"));
+        let operator = Operator::connect(&Connection::to(shop.running().broker_url().unwrap())).await.unwrap();
+        // A client without TLS roots: everything is on this machine.
+        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        Self { shop, operator, client, _data: data, _turn: turn }
+    }
+
+    /// Posts `body` to a function, as JSON.
+    pub async fn post(&self, path: &str, body: impl Into<String>) -> (u16, serde_json::Value) {
+        self.post_with(path, body, &[]).await
+    }
+
+    pub async fn post_with(
+        &self,
+        path: &str,
+        body: impl Into<String>,
+        headers: &[(&str, &str)],
+    ) -> (u16, serde_json::Value) {
+        let url = format!("{}{path}", self.shop.running().url("order").unwrap());
+        let mut request = self.client.post(url).header("content-type", "application/json").body(body.into());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    }
+
+    pub async fn events(&self, filter: &str) -> Vec<ReadMessage> {
+        self.operator.read(EVENTS, filter, 1).await.unwrap()
+    }
+
+    /// Waits until an event is there whose subject matches `filter`.
+    pub async fn event(&self, filter: &str) -> ReadMessage {
+        until(&format!("an event on {filter}"), async || self.events(filter).await.into_iter().next()).await
+    }
+
+    /// Sends `signal` to the process `name`.
+    pub fn signal(&self, name: &str, signal: Signal) {
+        let pid = self.shop.running().pid(name).unwrap_or_else(|| panic!("{name} does not run"));
+        kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+    }
+}
+
+/// Looks until there is something to see, within [`PATIENCE`].
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(seen) = look().await {
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("no {what} within {PATIENCE:?}"))
+}

@@ -1,0 +1,100 @@
+//! What happens in one seed: the shop opens, orders come, things go wrong, and then everything comes to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jetlag::testing::{Dice, Simulated, Tally, World, simulate};
+use jetlag::{Contract, Durability};
+
+use crate::shop::events::{Line, OrderPlaced};
+use crate::shop::gateway::Gateway;
+use crate::shop::{chain, desk, oracle, stockroom, till};
+use crate::verdict;
+
+/// How many orders come at most.
+const ORDERS_MAX: u64 = 8;
+/// The articles; everybody wants the same.
+const SKUS: [&str; 3] = ["mug", "pen.blue", "hat"];
+/// Who buys.
+const CUSTOMERS: [&str; 2] = ["Ann", "Bob > all"];
+
+/// Runs the seed, and keeps the journal if it is to be read.
+pub fn run(seed: u64, is_journal_kept: bool) -> Simulated<Tally> {
+    simulate(seed, is_journal_kept, async |world: &mut World| {
+        let gateway = open(world);
+        let placed = place(world);
+        world.storm().await?;
+        gateway.calm();
+        world.calm().await?;
+        // Attempts are exhausted where things went wrong for too long: an operator sends those again.
+        if world.redrive("attempts_exhausted") > 0 {
+            world.calm().await?;
+        }
+        verdict::check(world, &gateway, &placed)?;
+        Ok(world.tally())
+    })
+}
+
+fn open(world: &mut World) -> Arc<Gateway> {
+    let dice = world.dice();
+    let gateway = Arc::new(Gateway::new(world.dice()));
+    let processes = || usize::try_from(dice.one_of(&[1u64, 2, 2, 3])).unwrap();
+    world.deploy(vary(&dice, desk::CONTRACT), processes(), (), desk::end);
+    world.deploy(vary(&dice, stockroom::CONTRACT), processes(), (), stockroom::keep);
+    world.deploy(vary(&dice, till::CONTRACT), processes(), Arc::clone(&gateway), till::charge);
+    world.deploy(vary(&dice, oracle::CONTRACT), processes(), world.dice(), oracle::ask);
+    world.deploy(chain::CONTRACT, processes(), (), chain::link);
+    gateway
+}
+
+/// A contract with other slots, and with every commit grouped or not.
+fn vary<I: jetlag::Incoming, O: jetlag::Outgoing>(dice: &Dice, contract: Contract<I, O>) -> Contract<I, O> {
+    let slots = usize::try_from(dice.one_of(&[1u64, 2, 4, 64])).unwrap();
+    let durability = dice.one_of(&[Durability::Default, Durability::Always]);
+    contract.concurrency(slots).durability(durability)
+}
+
+/// Orders on their way, some of them more than once. Gives those that must come to an end.
+fn place(world: &mut World) -> Vec<OrderPlaced> {
+    let dice = world.dice();
+    let within = dice.one_of(&[Duration::ZERO, Duration::from_secs(2), Duration::from_secs(30)]);
+    let orders: Vec<OrderPlaced> = (0..=dice.below(ORDERS_MAX)).map(|number| order(&dice, number)).collect();
+    for (number, order) in orders.iter().enumerate() {
+        let at = dice.up_to(within);
+        world.arrive(at, "orders.placed", event(order, &format!("event-{number}")));
+        if dice.chance(200) {
+            world.arrive(at + dice.up_to(within), "orders.placed", event(order, &format!("event-{number}")));
+        }
+        if dice.chance(100) {
+            // The same order under another id: whichever comes first is the order.
+            world.arrive(at + dice.up_to(within), "orders.placed", event(order, &format!("event-{number}-again")));
+        }
+    }
+    if dice.chance(100) {
+        world.arrive(dice.up_to(within), "orders.placed", "not an event");
+    }
+    orders
+}
+
+fn order(dice: &Dice, number: u64) -> OrderPlaced {
+    let first = dice.below(SKUS.len() as u64);
+    let lines = (0..=dice.below(2))
+        .map(|offset| Line {
+            sku: SKUS[usize::try_from((first + offset) % SKUS.len() as u64).unwrap()].to_owned(),
+            quantity: u32::try_from(1 + dice.below(2)).unwrap(),
+        })
+        .collect();
+    OrderPlaced { order_id: format!("O.{number}"), customer: dice.one_of(&CUSTOMERS).to_owned(), lines }
+}
+
+fn event(order: &OrderPlaced, id: &str) -> Vec<u8> {
+    serde_json::to_vec(&serde_json::json!({
+        "id": id,
+        "type": "orders.placed",
+        "aggregate_id": order.order_id,
+        "data": order,
+        "timestamp": "2025-01-01T00:00:00Z",
+        "trace_id": "",
+    }))
+    .unwrap()
+}
