@@ -15,13 +15,13 @@ const RULES: &[Rule] = &[
     Rule {
         places: &["runtime/src"],
         but: &["runtime/src/jetstream"],
-        words: &["async_nats"],
+        words: &["async_nats::", "use async_nats"],
         reason: "only the broker edge imports the broker's client",
     },
     Rule {
         places: &["runtime/src"],
         but: &["runtime/src/http"],
-        words: &["axum", "tower_http"],
+        words: &["axum::", "tower_http::"],
         reason: "only the HTTP edge imports the HTTP server",
     },
     Rule {
@@ -57,7 +57,7 @@ const RULES: &[Rule] = &[
     Rule {
         places: &["functions", "cli/src", "tests/world/src"],
         but: &[],
-        words: &["async_nats"],
+        words: &["async_nats::", "use async_nats"],
         reason: "the broker's client is behind the runtime",
     },
     Rule {

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::consumer::pull::Config as PullConfig;
+use async_nats::jetstream::stream::DiscardPolicy;
 use jetlag_cli::app::{App, Options, Running, status};
 use jetlag_cli::console::Console;
 use jetlag_cli::problem::Exit;
@@ -149,6 +151,7 @@ async fn everything_is_up_and_told_where_the_rest_is() {
     let running = App::start(shop.options()).await.unwrap();
     let till = running.url("shop-till").unwrap();
     assert_eq!(get(&till, "/env/NATS_URL"), running.broker_url().unwrap());
+    assert_eq!(get(&till, "/env/JETLAG_PROVISION"), "false");
     assert_eq!(get(&till, "/env/BANK_URL"), format!("{}/v1", running.companion("bank").unwrap()));
     assert_eq!(get(&till, "/env/DRAWER"), shop.data().join("drawer").display().to_string());
     assert!(get(&running.monitor_url().unwrap(), "/healthz").contains("ok"));
@@ -201,6 +204,35 @@ async fn whatever_is_killed_comes_back_where_it_was() {
 }
 
 #[tokio::test]
+async fn streams_and_consumers_are_there_before_the_functions_and_another_form_of_them_is_refused() {
+    let shop = Shop::new();
+    let running = App::start(shop.options()).await.unwrap();
+    let streams: Vec<_> = running.topology().streams.iter().map(|stream| stream.name).collect();
+    assert_eq!(streams, ["EVENTS", "RETRY", "DLQ", "AUDIT"], "nothing is admitted, so there is no INTAKE");
+    let client = async_nats::connect(running.broker_url().unwrap()).await.unwrap();
+    let jetstream = async_nats::jetstream::new(client);
+    let mut events = jetstream.get_stream("EVENTS").await.unwrap();
+    let config = events.info().await.unwrap().config.clone();
+    assert_eq!(config.max_age, Duration::from_secs(24 * 60 * 60));
+    assert!(config.subjects.contains(&"sales.made.*.*".to_owned()), "{:?}", config.subjects);
+    let consumer = jetstream.get_consumer_from_stream::<PullConfig, _, _>("clerk", "EVENTS").await.unwrap();
+    assert_eq!(consumer.cached_info().config.filter_subjects, ["sales.made.*.*"]);
+    running.drain().await;
+
+    let running = App::start(shop.options()).await.expect("what is there is as it must be");
+    let other = async_nats::jetstream::stream::Config { discard: DiscardPolicy::Old, ..config };
+    let client = async_nats::connect(running.broker_url().unwrap()).await.unwrap();
+    async_nats::jetstream::new(client).update_stream(other).await.unwrap();
+    running.drain().await;
+
+    let problem = App::start(shop.options()).await.unwrap_err();
+    assert_eq!(problem.exit(), Exit::Config);
+    let message = problem.render();
+    assert!(message.contains("not as the functions need them") && message.contains("discard"), "{message}");
+    assert_eq!(status(&shop.data()), None);
+}
+
+#[tokio::test]
 async fn a_wrong_configuration_is_told_with_the_last_words_and_nothing_is_left() {
     let shop = Shop::new();
     let mut options = shop.options();
@@ -224,12 +256,17 @@ async fn a_function_that_dies_at_once_is_tried_again_and_then_told() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_told_before_anything_is_built() {
+async fn a_port_that_is_taken_is_told_before_anything_is_built_or_another_is_chosen() {
     let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = holder.local_addr().unwrap().port();
     let shop = Shop::new();
     let problem = App::start(Options { port_base: taken, ..shop.options() }).await.unwrap_err();
     assert!(problem.to_string().contains(&taken.to_string()), "{problem}");
+
+    let others = Options { port_base: taken, other_ports: true, ..shop.options() };
+    let running = App::start(others).await.unwrap();
+    assert!(running.url("shop-till").unwrap().starts_with("http://127.0.0.1:"));
+    running.drain().await;
 
     let problem = App::start(Options { nats_port: Some(taken), ..shop.options() }).await.unwrap_err();
     assert_eq!(problem.to_string(), format!("port {taken} is needed for the broker, and cannot be had"));

@@ -27,6 +27,7 @@ use crate::{Outbound, Outgoing, Stored};
 pub struct Effects<O> {
     pub(crate) events: Vec<O>,
     pub(crate) writes: Vec<Write>,
+    pub(crate) upto: Option<u64>,
     pub(crate) error: Option<String>,
 }
 
@@ -42,7 +43,7 @@ pub(crate) struct Write {
 impl<O> Effects<O> {
     /// No effects: the input is acknowledged and nothing else happens.
     pub const fn none() -> Self {
-        Self { events: Vec::new(), writes: Vec::new(), error: None }
+        Self { events: Vec::new(), writes: Vec::new(), upto: None, error: None }
     }
 
     /// Emits `event`.
@@ -71,6 +72,13 @@ impl<O> Effects<O> {
         self
     }
 
+    /// Covers the inputs of a batch up to this sequence only: the ones behind it are given back and come again. So a
+    /// function that goes through a trail in order gets on, even if what comes next is not in this batch yet.
+    pub const fn up_to(mut self, sequence: u64) -> Self {
+        self.upto = Some(sequence);
+        self
+    }
+
     /// The events to emit, in order: for tests of a handler.
     pub fn events(&self) -> &[O] {
         &self.events
@@ -85,13 +93,13 @@ impl<O> Effects<O> {
 
 impl<O> From<O> for Effects<O> {
     fn from(event: O) -> Self {
-        Self { events: vec![event], writes: Vec::new(), error: None }
+        Self { events: vec![event], writes: Vec::new(), upto: None, error: None }
     }
 }
 
 impl<O> From<Option<O>> for Effects<O> {
     fn from(event: Option<O>) -> Self {
-        Self { events: event.into_iter().collect(), writes: Vec::new(), error: None }
+        Self { events: event.into_iter().collect(), writes: Vec::new(), upto: None, error: None }
     }
 }
 
@@ -100,6 +108,8 @@ impl<O> From<Option<O>> for Effects<O> {
 pub(crate) struct Erased {
     pub(crate) events: Vec<Outbound>,
     pub(crate) writes: Vec<Write>,
+    /// The last input of a batch that is covered, if not all of them are.
+    pub(crate) upto: Option<u64>,
 }
 
 impl<O: Outgoing> Effects<O> {
@@ -115,6 +125,6 @@ impl<O: Outgoing> Effects<O> {
                 .map_err(|error| format!("{}: {error}", outbound.kind.name))?;
             events.push(outbound);
         }
-        Ok(Erased { events, writes: self.writes })
+        Ok(Erased { events, writes: self.writes, upto: self.upto })
     }
 }

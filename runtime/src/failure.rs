@@ -162,6 +162,13 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// The reason with this code; one that is unknown here is taken for a rejection.
+    pub(crate) fn of_code(code: &str) -> Self {
+        Self::ALL.iter().copied().find(|reason| reason.code() == code).unwrap_or(Self::Rejected)
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())

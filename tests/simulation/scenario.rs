@@ -8,7 +8,8 @@ use jetlag::{Contract, Durability};
 
 use crate::shop::events::{Line, OrderPlaced};
 use crate::shop::gateway::Gateway;
-use crate::shop::{chain, desk, oracle, stockroom, till};
+use crate::shop::oracle::Oracle;
+use crate::shop::{self, chain, desk, stockroom, till};
 use crate::verdict;
 
 /// How many orders come at most.
@@ -21,7 +22,7 @@ const CUSTOMERS: [&str; 2] = ["Ann", "Bob > all"];
 /// Runs the seed, and keeps the journal if it is to be read.
 pub fn run(seed: u64, is_journal_kept: bool) -> Simulated<Tally> {
     simulate(seed, is_journal_kept, async |world: &mut World| {
-        let gateway = open(world);
+        let (gateway, oracle) = open(world);
         let placed = place(world);
         world.storm().await?;
         gateway.calm();
@@ -30,21 +31,24 @@ pub fn run(seed: u64, is_journal_kept: bool) -> Simulated<Tally> {
         if world.redrive("attempts_exhausted") > 0 {
             world.calm().await?;
         }
-        verdict::check(world, &gateway, &placed)?;
+        verdict::check(world, &gateway, &oracle, &placed)?;
         Ok(world.tally())
     })
 }
 
-fn open(world: &mut World) -> Arc<Gateway> {
+fn open(world: &mut World) -> (Arc<Gateway>, Arc<Oracle>) {
     let dice = world.dice();
     let gateway = Arc::new(Gateway::new(world.dice()));
+    let oracle = Arc::new(Oracle::new(world.dice()));
     let processes = || usize::try_from(dice.one_of(&[1u64, 2, 2, 3])).unwrap();
     world.deploy(vary(&dice, desk::CONTRACT), processes(), (), desk::end);
     world.deploy(vary(&dice, stockroom::CONTRACT), processes(), (), stockroom::keep);
     world.deploy(vary(&dice, till::CONTRACT), processes(), Arc::clone(&gateway), till::charge);
-    world.deploy(vary(&dice, oracle::CONTRACT), processes(), world.dice(), oracle::ask);
-    world.deploy(chain::CONTRACT, processes(), (), chain::link);
-    gateway
+    world.deploy(vary(&dice, shop::oracle::CONTRACT), processes(), Arc::clone(&oracle), shop::oracle::ask);
+    // Two of these only get in each other's way, which must do no harm.
+    let links = usize::try_from(dice.one_of(&[1u64, 1, 1, 2])).unwrap();
+    world.deploy(chain::CONTRACT, links, (), chain::link);
+    (gateway, oracle)
 }
 
 /// A contract with other slots, and with every commit grouped or not.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jetlag::Subject;
 use jetlag::testing::World;
 
 use crate::shop::chain::{Chain, HEAD};
@@ -9,14 +10,14 @@ use crate::shop::events::{
     Charged, Declined, Flagged, OrderCancelled, OrderConfirmed, OrderPlaced, Passed, Rejected, Released, Reserved, Seen,
 };
 use crate::shop::gateway::Gateway;
-use crate::shop::oracle::Flags;
+use crate::shop::oracle::{Flags, Oracle};
 use crate::shop::stockroom::{AT_FIRST, Stock};
 
 /// Checks everything; the first thing that is not true is the error.
-pub fn check(world: &World, gateway: &Gateway, orders: &[OrderPlaced]) -> Result<(), String> {
+pub fn check(world: &World, gateway: &Gateway, oracle: &Oracle, orders: &[OrderPlaced]) -> Result<(), String> {
     orders_end(world, gateway, orders)?;
     stock_is_whole(world, orders)?;
-    oracle_was_heard_once(world)?;
+    oracle_was_heard_once(world, oracle, orders)?;
     chain_is_whole(world)
 }
 
@@ -99,16 +100,28 @@ fn stock_is_whole(world: &World, orders: &[OrderPlaced]) -> Result<(), String> {
 }
 
 /// At most one thing is said about an order, and flags are counted as often as they were raised.
-fn oracle_was_heard_once(world: &World) -> Result<(), String> {
-    once("an oracle about", &world.committed::<Passed>(), |e| &e.order_id)?;
+fn oracle_was_heard_once(world: &World, oracle: &Oracle, orders: &[OrderPlaced]) -> Result<(), String> {
+    let passed = once("an oracle about", &world.committed::<Passed>(), |e| &e.order_id)?;
     let flagged = world.committed::<Flagged>();
-    once("a flag because of", &flagged, |e| &e.order_id)?;
+    let because = once("a flag because of", &flagged, |e| &e.order_id)?;
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for flag in &flagged {
         let count = counts.entry(&flag.customer).or_default();
         *count += 1;
         if flag.number != *count {
             return Err(format!("flag {} of {} is the {count}th", flag.number, flag.customer));
+        }
+    }
+    // Silence about an order is right only where so many flags were really raised.
+    let letters = world.dead_letters();
+    for (order_id, saw) in oracle.silences() {
+        let order = orders.iter().find(|order| order.order_id == order_id);
+        let count = order.and_then(|order| counts.get(order.customer.as_str())).copied().unwrap_or_default();
+        let about = Subject::any_of_type("orders.placed", &order_id).as_str().replace('*', "");
+        let is_dead = letters.iter().any(|letter| letter.function == "oracle" && letter.input.starts_with(&about));
+        let is_silent = !passed.contains(&order_id) && !because.contains(&order_id) && !is_dead;
+        if is_silent && saw.iter().all(|&saw| saw > count) {
+            return Err(format!("silence about {order_id} because of {saw:?} flags, and there are {count}"));
         }
     }
     for (customer, count) in counts {

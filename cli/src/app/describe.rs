@@ -63,7 +63,9 @@ async fn describe(name: &str, program: &Path) -> Result<Description, Problem> {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let lines: Vec<_> = said.lines().map(str::to_owned).collect();
         let last = lines.len().saturating_sub(LAST_WORDS_LINES);
-        return Err(wrong(format!("ended with {}", output.status)).details(lines.into_iter().skip(last).collect()));
+        return Err(
+            wrong(format!("ended with {}", output.status)).details(lines.into_iter().skip(last).collect())
+        );
     }
     serde_json::from_slice(&output.stdout).map_err(|error| {
         wrong("printed something else than a description".to_owned())

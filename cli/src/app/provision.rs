@@ -26,23 +26,24 @@ pub(crate) fn topology(functions: &[Description]) -> Topology {
 /// # Errors
 /// What is there differs from what is needed (78), or the broker refuses or does not answer (69).
 pub(crate) async fn provision(url: &str, topology: &Topology, data: &Path) -> Result<String, Problem> {
-    let unavailable = || Problem::new(Exit::Unavailable, format!("the broker at {url} cannot be provisioned"));
+    let unavailable =
+        || Problem::new(Exit::Unavailable, format!("the broker at {url} cannot be provisioned"));
     let work = async {
-        let operator = Operator::connect(&Connection::to(url))
-            .await
-            .map_err(|error| unavailable().because(error))?;
+        let operator =
+            Operator::connect(&Connection::to(url)).await.map_err(|error| unavailable().because(error))?;
         operator.provision(topology).await.map_err(|error| match error {
             differs @ ProvisionError::Differs { .. } => {
                 let what = format!("the streams in `{}` are not as the functions need them", data.display());
-                Problem::new(Exit::Config, what)
-                    .because(differs)
-                    .remedy("another version made them: run that one, or use another data directory with --data")
+                Problem::new(Exit::Config, what).because(differs).remedy(
+                    "another version made them: run that one, or use another data directory with --data",
+                )
             }
             other => unavailable().because(other),
         })
     };
     let provisioned = tokio::time::timeout(PROVISION_LIMIT, work).await.map_err(|_| {
-        unavailable().because(std::io::Error::other(format!("not done within {} s", PROVISION_LIMIT.as_secs())))
+        unavailable()
+            .because(std::io::Error::other(format!("not done within {} s", PROVISION_LIMIT.as_secs())))
     })??;
     Ok(in_words(&provisioned))
 }
@@ -75,7 +76,11 @@ mod tests {
     fn what_was_made_is_told_in_one_line() {
         let words = |made: &[&str], there: usize| {
             let created = made.iter().map(|what| (*what).to_owned()).collect();
-            in_words(&Provisioned { created, unchanged: vec!["x".to_owned(); there], ..Provisioned::default() })
+            in_words(&Provisioned {
+                created,
+                unchanged: vec!["x".to_owned(); there],
+                ..Provisioned::default()
+            })
         };
         let made = ["stream EVENTS", "stream RETRY", "consumer order on EVENTS"];
         assert_eq!(words(&made, 0), "made EVENTS, RETRY; made 1 consumer");

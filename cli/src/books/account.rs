@@ -120,7 +120,8 @@ impl Account {
     /// Every end that it came to, in words.
     pub(super) fn endings(&self) -> Vec<String> {
         let confirmed = self.confirmed.iter().map(|_| "confirmed".to_owned());
-        let cancelled = self.cancelled.iter().map(|(reason, _)| format!("cancelled ({})", Self::reason(*reason)));
+        let cancelled =
+            self.cancelled.iter().map(|(reason, _)| format!("cancelled ({})", Self::reason(*reason)));
         confirmed.chain(cancelled).collect()
     }
 

@@ -90,7 +90,9 @@ impl fmt::Display for Finding {
             Self::Unhandled { stream, consumer, waiting, unanswered } => {
                 write!(f, "{consumer} has {waiting} inputs of {stream} to handle, and {unanswered} under way")
             }
-            Self::RetriesWaiting { messages } => write!(f, "{messages} failed attempts wait to be made again"),
+            Self::RetriesWaiting { messages } => {
+                write!(f, "{messages} failed attempts wait to be made again")
+            }
             Self::GrewOtherwise { what, before, after, expected } => {
                 write!(f, "{what} went from {before} to {after} in this run, and should be {expected}")
             }
@@ -132,7 +134,10 @@ impl Finding {
                 write!(f, "{payment} charged {charged} for {order}, which is not confirmed")
             }
             Self::TotalDiffers { currency, charged_minor, confirmed_minor } => {
-                write!(f, "{currency}: {charged_minor} were charged, {confirmed_minor} are confirmed (minor units)")
+                write!(
+                    f,
+                    "{currency}: {charged_minor} were charged, {confirmed_minor} are confirmed (minor units)"
+                )
             }
             Self::DeclinesDiffer { gateway, events } => {
                 write!(f, "the gateway declined {gateway} times, and there are {events} payments.declined")
@@ -145,7 +150,11 @@ impl Finding {
                 write!(f, "{sent} notifications were sent, and {received} different ones arrived")
             }
             Self::ReceivedTwice { deliveries, messages, ids } => {
-                write!(f, "{deliveries} notifications arrived, of {messages} different ones: {}", ids.join(", "))
+                write!(
+                    f,
+                    "{deliveries} notifications arrived, of {messages} different ones: {}",
+                    ids.join(", ")
+                )
             }
             _ => self.of_goods(f),
         }
@@ -166,7 +175,9 @@ impl Finding {
             Self::SoldDiffers { sku, sold, confirmed } => {
                 write!(f, "SKU {sku}: {sold} are sold, and {confirmed} are in confirmed orders")
             }
-            Self::StockFromNowhere { subject } => write!(f, "{subject}: there is stock of what never arrived"),
+            Self::StockFromNowhere { subject } => {
+                write!(f, "{subject}: there is stock of what never arrived")
+            }
             Self::NotInTrail { subject } => write!(f, "{subject} is not in the audit trail"),
             Self::TwiceInTrail { subject } => write!(f, "{subject} is in the audit trail more than once"),
             Self::TrailBroken { why } => write!(f, "the audit trail is broken: {why}"),

@@ -41,7 +41,8 @@ impl History {
         let current: BTreeMap<&str, &ReadMessage> =
             events.iter().map(|message| (message.subject.as_str(), message)).collect();
         let mut history = Self { happenings: Vec::new(), copied: 0 };
-        let expired = origins.iter().zip(trail).filter(|(origin, _)| !current.contains_key(origin.subject.as_str()));
+        let expired =
+            origins.iter().zip(trail).filter(|(origin, _)| !current.contains_key(origin.subject.as_str()));
         for (_, message) in expired {
             history.note(AUDIT, message, 0, findings);
         }
@@ -56,7 +57,13 @@ impl History {
         history
     }
 
-    fn note(&mut self, stream: &'static str, message: &ReadMessage, sequence: u64, findings: &mut Vec<Finding>) {
+    fn note(
+        &mut self,
+        stream: &'static str,
+        message: &ReadMessage,
+        sequence: u64,
+        findings: &mut Vec<Finding>,
+    ) {
         match Envelope::read(&message.payload) {
             Ok(envelope) => self.happenings.push(Happening { envelope, sequence, at: message.stored_at }),
             Err(error) => {

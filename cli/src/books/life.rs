@@ -36,7 +36,13 @@ pub(super) fn check(id: &str, account: &Account, findings: &mut Vec<Finding>) {
         ("payments.declined", way.declined, account.declined),
     ];
     for (event, expected, found) in steps.into_iter().filter(|(_, expected, found)| expected != found) {
-        findings.push(Finding::Contradiction { order: order(), ending: ending.clone(), event, expected, found });
+        findings.push(Finding::Contradiction {
+            order: order(),
+            ending: ending.clone(),
+            event,
+            expected,
+            found,
+        });
     }
     check_amounts(id, account, findings);
 }
@@ -57,8 +63,10 @@ fn way(account: &Account) -> Option<Way> {
 
 fn check_amounts(id: &str, account: &Account, findings: &mut Vec<Finding>) {
     let Some((placed, _)) = account.placed.first() else { return };
-    let processed = account.processed.iter().map(|event| ("payments.processed", event.amount, &event.currency));
-    let confirmed = account.confirmed.iter().map(|(event, _)| ("orders.confirmed", event.amount, &event.currency));
+    let processed =
+        account.processed.iter().map(|event| ("payments.processed", event.amount, &event.currency));
+    let confirmed =
+        account.confirmed.iter().map(|(event, _)| ("orders.confirmed", event.amount, &event.currency));
     for (event, amount, currency) in processed.chain(confirmed) {
         if (amount, currency) != (placed.amount, &placed.currency) {
             findings.push(Finding::AmountDiffers {

@@ -71,13 +71,18 @@ pub(super) fn check(accounts: &Accounts, ledger: &Ledger, findings: &mut Vec<Fin
     totals(ledger, &confirmed_minor, findings)
 }
 
-fn totals(ledger: &Ledger, confirmed: &BTreeMap<String, u64>, findings: &mut Vec<Finding>) -> Vec<MoneyFacts> {
+fn totals(
+    ledger: &Ledger,
+    confirmed: &BTreeMap<String, u64>,
+    findings: &mut Vec<Finding>,
+) -> Vec<MoneyFacts> {
     let charged: BTreeMap<String, u64> =
         ledger.total.iter().map(|(currency, minor)| (currency.to_uppercase(), *minor)).collect();
     let currencies: BTreeSet<&String> = charged.keys().chain(confirmed.keys()).collect();
     let facts = |currency: &String| MoneyFacts {
         currency: currency.clone(),
-        charges: ledger.charges.iter().filter(|charge| charge.currency.to_uppercase() == *currency).count() as u64,
+        charges: ledger.charges.iter().filter(|charge| charge.currency.to_uppercase() == *currency).count()
+            as u64,
         charged_minor: charged.get(currency).copied().unwrap_or_default(),
         confirmed_minor: confirmed.get(currency).copied().unwrap_or_default(),
     };

@@ -35,7 +35,8 @@ impl Pace {
     fn over(lifetimes: &[(Moment, Moment)], of_this_run: bool) -> Option<Self> {
         let first = lifetimes.iter().map(|(placed, _)| placed.at).min()?;
         let last = lifetimes.iter().map(|(_, ended)| ended.at).max()?;
-        let mut latencies: Vec<u64> = lifetimes.iter().map(|(placed, ended)| ms(placed.at, ended.at)).collect();
+        let mut latencies: Vec<u64> =
+            lifetimes.iter().map(|(placed, ended)| ms(placed.at, ended.at)).collect();
         latencies.sort_unstable();
         let orders = latencies.len() as u64;
         let span_ms = ms(first, last);

@@ -24,8 +24,11 @@ pub struct Lag {
 /// Checks consumers, retries and dead letters.
 pub(super) fn check(evidence: &Evidence, findings: &mut Vec<Finding>) {
     let busy = evidence.lags.iter().filter(|lag| lag.waiting > 0 || lag.unanswered > 0);
-    findings.extend(busy.cloned().map(|Lag { stream, consumer, waiting, unanswered }| {
-        Finding::Unhandled { stream, consumer, waiting, unanswered }
+    findings.extend(busy.cloned().map(|Lag { stream, consumer, waiting, unanswered }| Finding::Unhandled {
+        stream,
+        consumer,
+        waiting,
+        unanswered,
     }));
     if evidence.retries > 0 {
         findings.push(Finding::RetriesWaiting { messages: evidence.retries });

@@ -78,17 +78,7 @@ impl Demo {
     /// Something keeps it from being run, or the books do not add up (1).
     pub async fn run(self, console: Console) -> Result<(), Problem> {
         let mut signals = Signals::new()?;
-        let mut stay = Signals::new()?;
-        let (output, is_to_stay) = (self.output, self.stay);
-        let told = async |report: &demo::Report, shop: &demo::Shop| {
-            print(output, || report.to_string(), report)?;
-            if is_to_stay {
-                let url = shop.running().url("order").unwrap_or_default();
-                console.note(&format!("everything stays up, orders at {url}/orders; Ctrl-C stops it"));
-                stay.next().await;
-            }
-            Ok(())
-        };
+        let told = |report: &demo::Report| print(self.output, || report.to_string(), report);
         let report = demo::run_until(self.options(console), async || signals.next().await, told).await?;
         if report.adds_up() {
             return Ok(());
@@ -108,6 +98,7 @@ impl Demo {
             app,
             orders: self.csv.clone(),
             fresh: self.fresh,
+            stay: self.stay,
             concurrency: self.concurrency.get().into(),
             orders_per_second: self.speed,
         }

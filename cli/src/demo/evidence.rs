@@ -87,6 +87,7 @@ async fn tell<T: DeserializeOwned>(
     })?;
     let url = format!("{url}/{path}");
     let silent = |error| Problem::new(Exit::Unavailable, format!("{url} does not answer")).because(error);
-    let answer = client.get(&url).timeout(ANSWER_LIMIT).send().await.and_then(reqwest::Response::error_for_status);
+    let answer =
+        client.get(&url).timeout(ANSWER_LIMIT).send().await.and_then(reqwest::Response::error_for_status);
     answer.map_err(silent)?.json().await.map_err(silent)
 }

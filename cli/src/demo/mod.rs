@@ -26,7 +26,6 @@ mod table;
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 
 pub use opening::{Delivery, Opening, Scarce};
 pub use report::{Counts, Report, StockReport};
@@ -52,6 +51,8 @@ pub struct Options {
     pub orders: Option<PathBuf>,
     /// Forget what earlier demonstrations left.
     pub fresh: bool,
+    /// Keep everything up once the books are balanced.
+    pub stay: bool,
     /// How many orders are under way at a time; at least one.
     pub concurrency: usize,
     /// How many orders are begun in a second; as many as the answers allow if this is `None`.
@@ -62,7 +63,14 @@ impl Options {
     /// What `jetlag demo` does without further options, in `data`.
     pub fn new(data: impl Into<PathBuf>) -> Self {
         let app = app::Options { other_ports: true, ..app::Options::new(data) };
-        Self { app, orders: None, fresh: false, concurrency: CONCURRENCY, orders_per_second: None }
+        Self {
+            app,
+            orders: None,
+            fresh: false,
+            stay: false,
+            concurrency: CONCURRENCY,
+            orders_per_second: None,
+        }
     }
 }
 
@@ -71,31 +79,32 @@ impl Options {
 /// # Errors
 /// Something keeps it from being run. Books that do not add up are no error: they are in the report.
 pub async fn run(options: Options) -> Result<Report, Problem> {
-    run_until(options, std::future::pending, async |_: &Report, _: &Shop| Ok(())).await
+    run_until(options, std::future::pending, |_| Ok(())).await
 }
 
 /// Like [`run`], and stops as soon as an `interrupted()` completes; a second one kills. Before everything is stopped,
-/// `told` is given the report.
+/// `told` is given the report; with [`Options::stay`], everything then stays up until an `interrupted()`.
 ///
 /// # Errors
 /// Something keeps it from being run, it was interrupted (130), or `told` failed.
 pub async fn run_until(
     options: Options,
     mut interrupted: impl AsyncFnMut(),
-    told: impl AsyncFnOnce(&Report, &Shop) -> Result<(), Problem>,
+    told: impl FnOnce(&Report) -> Result<(), Problem>,
 ) -> Result<Report, Problem> {
+    let (stay, console) = (options.stay, options.app.console);
     let shop = Shop::open_until(options, interrupted()).await?;
-    let outcome = {
-        let work = pin!(async {
-            let report = shop.demonstrate().await?;
-            told(&report, &shop).await?;
-            Ok(report)
-        });
-        tokio::select! {
-            outcome = work => outcome,
-            () = interrupted() => Err(Problem::new(Exit::Interrupted, "interrupted before the books were balanced")),
+    let outcome = tokio::select! {
+        outcome = shop.demonstrate() => outcome,
+        () = interrupted() => {
+            Err(Problem::new(Exit::Interrupted, "interrupted before the books were balanced"))
         }
     };
+    let outcome = outcome.and_then(|report| told(&report).map(|()| report));
+    if stay && outcome.is_ok() {
+        console.note(&format!("everything stays up, orders at {}; Ctrl-C stops it", shop.front_door()));
+        interrupted().await;
+    }
     tokio::select! {
         () = shop.close() => outcome,
         () = interrupted() => {
@@ -115,15 +124,16 @@ fn forget(data: &Path) -> Result<(), Problem> {
     let is_ours = entries.iter().any(|entry| entry.file_name() == crate::broker::NAME);
     if !is_ours && !entries.is_empty() {
         let what = format!("`{}` is no data directory of Jetlag, and is left as it is", data.display());
-        return Err(Problem::new(Exit::Usage, what).remedy("--fresh forgets what an earlier run left in --data"));
+        return Err(
+            Problem::new(Exit::Usage, what).remedy("--fresh forgets what an earlier run left in --data")
+        );
     }
     // Held while removing: nobody may run there.
     let _lock = crate::supervisor::lock::DataLock::take(data)?;
     for entry in entries {
         let path = entry.path();
         let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let removed =
-            if is_directory { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        let removed = if is_directory { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
         removed.map_err(|error| {
             Problem::new(Exit::CannotCreate, format!("cannot remove `{}`", path.display())).because(error)
         })?;

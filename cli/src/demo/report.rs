@@ -137,9 +137,11 @@ mod tests {
 
     #[test]
     fn a_run_that_charges_or_tells_somebody_twice_is_found() {
-        let before = Counts { placed: 3, confirmed: 2, cancelled: 1, charges: 2, declined: 1, notifications: 3 };
+        let before =
+            Counts { placed: 3, confirmed: 2, cancelled: 1, charges: 2, declined: 1, notifications: 3 };
         assert_eq!(Counts::compare(&before, &before), []);
-        let grown = Counts { placed: 5, confirmed: 3, cancelled: 2, charges: 3, declined: 2, notifications: 5 };
+        let grown =
+            Counts { placed: 5, confirmed: 3, cancelled: 2, charges: 3, declined: 2, notifications: 5 };
         assert_eq!(Counts::compare(&before, &grown), []);
         let twice = Counts { charges: 4, notifications: 6, ..grown };
         let expected = [

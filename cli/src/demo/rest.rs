@@ -10,7 +10,7 @@ use jetlag::topology::{AUDIT, EVENTS, INTAKE, RETRY, Topology};
 use jetlag::{Payload, Subject};
 use serde::Serialize;
 
-use super::evidence::{ALL_EVENTS, ALL_COPIES, lags};
+use super::evidence::{ALL_COPIES, ALL_EVENTS, lags};
 use crate::streams::Origin;
 
 /// How often the streams are looked at.
@@ -176,7 +176,9 @@ mod tests {
     #[test]
     fn an_order_is_waited_for_until_it_has_ended_and_its_customer_is_told() {
         let mut awaited = Awaited::orders(&["a.b".to_owned()]);
-        for subject in ["orders.placed.a%2Eb.1", "orders.confirmed.other.2", "done.order.a%2Eb.3", "state.inventory.x"] {
+        for subject in
+            ["orders.placed.a%2Eb.1", "orders.confirmed.other.2", "done.order.a%2Eb.3", "state.inventory.x"]
+        {
             awaited.has_happened(&event(subject));
         }
         assert_eq!(awaited.missing.len(), 2);

@@ -120,6 +120,11 @@ impl Shop {
         &self.running
     }
 
+    /// Where orders are placed.
+    pub fn front_door(&self) -> String {
+        format!("{}/orders", self.placement.url)
+    }
+
     /// Every step, one after the other.
     ///
     /// # Errors
@@ -149,7 +154,8 @@ impl Shop {
         }
         bar.finish_and_clear();
         let bar = self.console.bar(subjects.len() as u64, "booking stock");
-        let rest = rest::reached(&self.operator, self.running.topology(), Awaited::deliveries(subjects), &bar).await;
+        let rest =
+            rest::reached(&self.operator, self.running.topology(), Awaited::deliveries(subjects), &bar).await;
         bar.finish_and_clear();
         if let Rest::Stalled(seconds) = rest {
             let what = format!("the stock is not booked, and nothing has moved for {seconds} s");
@@ -271,8 +277,9 @@ impl Shop {
         if origins.any(|subject| !there.contains(&subject) && is_repeated(&subject)) {
             let data = self.running.status().data;
             let what = format!("the last demonstration in `{}` was more than a day ago", data.display());
-            return Err(Problem::new(Exit::Data, what)
-                .remedy("its orders would not be recognised and would be placed again: begin anew with --fresh"));
+            return Err(Problem::new(Exit::Data, what).remedy(
+                "its orders would not be recognised and would be placed again: begin anew with --fresh",
+            ));
         }
         Ok(there)
     }
@@ -280,7 +287,8 @@ impl Shop {
     /// Publishes one delivery on the bare type, as the article's publishers do.
     async fn announce(&self, delivery: &Delivery) -> Result<(), Problem> {
         let event = envelope(delivery).map_err(|error| {
-            Problem::new(Exit::Internal, format!("the delivery {} cannot be written", delivery.id)).because(error)
+            Problem::new(Exit::Internal, format!("the delivery {} cannot be written", delivery.id))
+                .because(error)
         })?;
         let mut attempts = 0;
         loop {

@@ -160,7 +160,10 @@ impl Report {
         if again > 0 && self.adds_up() {
             table.line(
                 "",
-                format_args!("{} orders were placed again: none was charged or notified twice", grouped(again)),
+                format_args!(
+                    "{} orders were placed again: none was charged or notified twice",
+                    grouped(again)
+                ),
             )?;
         }
         Ok(())

@@ -19,7 +19,11 @@ impl fmt::Display for Trail {
         }
         if !self.steps.is_empty() {
             let trace = if one.is_none() { "  trace" } else { "" };
-            writeln!(f, "  {:<30} {:>9}  {:<22} {:<14} {:>7}  event{trace}", "time", "after", "type", "by", "attempt")?;
+            writeln!(
+                f,
+                "  {:<30} {:>9}  {:<22} {:<14} {:>7}  event{trace}",
+                "time", "after", "type", "by", "attempt"
+            )?;
         }
         for step in &self.steps {
             write_step(f, step, one.is_none())?;

@@ -26,23 +26,30 @@ pub(crate) async fn live_batch<B: Broker>(engine: Arc<Engine<B>>, deliveries: Ve
     let Some(first) = inbound.first_mut() else { return };
     let span = spans::process(&engine.terms, first);
     let began = Instant::now();
-    let disposition = attempt(&engine, &inbound).instrument(span).await;
+    let mut covered = u64::MAX;
+    let disposition = attempt(&engine, &inbound, &mut covered).instrument(span).await;
+    let behind = Disposition::Release { after: RELEASE_DELAY, why: "what comes before it has yet to come".into() };
+    let disposition_of = |sequence| if sequence <= covered { &disposition } else { &behind };
     let now = engine.broker.now();
     for inbound in &inbound {
-        engine.meter.handled(inbound, &disposition, began.elapsed(), now);
+        engine.meter.handled(inbound, disposition_of(inbound.input.sequence), began.elapsed(), now);
     }
     for delivery in &deliveries {
-        answer(&*engine.broker, delivery, &disposition).await;
+        answer(&*engine.broker, delivery, disposition_of(delivery.sequence)).await;
     }
 }
 
-async fn attempt<B: Broker>(engine: &Engine<B>, inbound: &[Inbound]) -> Disposition {
+/// Runs the handler and commits its effects. Inputs behind the sequence `covered` are not among those that it covers.
+async fn attempt<B: Broker>(engine: &Engine<B>, inbound: &[Inbound], covered: &mut u64) -> Disposition {
     for _ in 0..RERUNS_MAX {
         match run(engine, inbound).await {
-            Ok(Outcome::Committed | Outcome::Already) => return Disposition::Ack { already: false },
-            Ok(Outcome::Stale) => {}
-            Ok(Outcome::Unavailable(why)) => return Disposition::Release { after: RELEASE_DELAY, why },
-            Ok(outcome @ (Outcome::Full | Outcome::Exists(_))) => {
+            Ok((Outcome::Committed | Outcome::Already, upto)) => {
+                *covered = upto;
+                return Disposition::Ack { already: false };
+            }
+            Ok((Outcome::Stale, _)) => {}
+            Ok((Outcome::Unavailable(why), _)) => return Disposition::Release { after: RELEASE_DELAY, why },
+            Ok((outcome @ (Outcome::Full | Outcome::Exists(_) | Outcome::Dead(_)), _)) => {
                 return Disposition::Release { after: RELEASE_DELAY, why: format!("{outcome:?}") };
             }
             // A trail has no holes: a batch that fails is given back whole, and comes again in order.
@@ -58,13 +65,15 @@ async fn attempt<B: Broker>(engine: &Engine<B>, inbound: &[Inbound]) -> Disposit
     Disposition::Release { after: Duration::ZERO, why: "its state keeps changing".into() }
 }
 
-async fn run<B: Broker>(engine: &Engine<B>, inbound: &[Inbound]) -> Result<Outcome, Failure> {
-    let Some(first) = inbound.first() else { return Ok(Outcome::Committed) };
+/// What became of the effects, and the last input that they cover.
+async fn run<B: Broker>(engine: &Engine<B>, inbound: &[Inbound]) -> Result<(Outcome, u64), Failure> {
+    let Some(first) = inbound.first() else { return Ok((Outcome::Committed, u64::MAX)) };
     let state = engine.view();
     let inputs = inbound.iter().map(|inbound| inbound.input.clone()).collect();
     let effects = bounded(engine.terms.time_limit, engine.handler.invoke(inputs, state.clone())).await?;
+    let upto = effects.upto.unwrap_or(u64::MAX);
     let written = effects.writes.iter().map(|write| Subject::of_state(engine.terms.name, write.kind, &write.key));
     state.read_before_write(written.collect()).await?;
     let plan = plan_batch(&first.cause, effects, engine.broker.now(), engine.broker.message_bytes_max())?;
-    Ok(engine.commit(plan, state.reads()).await)
+    Ok((engine.commit(plan, state.reads()).await, upto))
 }

@@ -43,7 +43,9 @@ pub(crate) async fn bury<B: Broker>(
         Err(PublishError::Refused) => match broker.last(Stream::Events, &inbound.cause.scope()).await {
             // The receipt of an earlier burial that did not come to its end.
             Ok(Some(found)) if found.header(headers::REASON).is_some() => {}
-            Ok(_) => return Ok(Burial::Committed),
+            Ok(Some(_)) => return Ok(Burial::Committed),
+            // A replica that lags behind: it is not known what refused the receipt.
+            Ok(None) => return Err(NotBuried::Unknown("what was committed for it cannot be read yet".into())),
             Err(unavailable) => return Err(NotBuried::Unknown(unavailable.to_string())),
         },
         Err(error) => return Err(error.into()),

@@ -77,8 +77,10 @@ impl<B: Broker> Engine<B> {
 
     /// Commits `plan`: alone where that is one message, else in a group with whatever else is ready.
     pub(crate) async fn commit(&self, plan: Plan, reads: Vec<(Subject, u64)>) -> Outcome {
-        let alone = plan.writes.is_empty() && plan.events.len() == 1 && self.terms.durability == Durability::Default;
-        let outcome = if plan.is_empty() {
+        // What was decided on state goes through the group, which knows whether that state came true.
+        let is_free = plan.writes.is_empty() && reads.is_empty();
+        let alone = is_free && plan.events.len() == 1 && self.terms.durability == Durability::Default;
+        let outcome = if plan.is_empty() && reads.is_empty() {
             Outcome::Committed
         } else if alone {
             match self.broker.publish(Stream::Events, plan.events.clone()).await {

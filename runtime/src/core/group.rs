@@ -8,6 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::core::broker::{Broker, Expect, Message, PublishError, Stream};
 use crate::core::commit::{GROUP_BYTES_MAX, GROUP_MESSAGES_MAX, Plan};
 use crate::core::states::{Committed, Stale, States, Table};
+use crate::failure::Reason;
+use crate::headers;
 use crate::state::Unavailable;
 use crate::subject::Subject;
 
@@ -27,6 +29,8 @@ pub(crate) enum Outcome {
     Committed,
     /// An earlier run of the same input had committed.
     Already,
+    /// An earlier run had given the same input up; its dead letter may still have to be written.
+    Dead(Reason),
     /// It was decided on state that has changed: decide again.
     Stale,
     /// An aggregate already has the event of a type that it has once.
@@ -103,9 +107,13 @@ fn size_of(group: &[Submission]) -> (usize, usize) {
 }
 
 async fn publish_group<B: Broker>(broker: &B, states: &States<B>, group: Vec<Submission>) {
-    let (assembled, group) = assemble(&states.lock(), group);
+    let (assembled, group) = assemble(&mut states.lock(), group);
     if group.is_empty() {
         return;
+    }
+    // Decisions to do nothing, on state that is there.
+    if assembled.messages.is_empty() {
+        return answer_all(group, &Outcome::Committed);
     }
     metrics::histogram!(crate::telemetry::names::GROUP_SIZE).record(crate::telemetry::meter::count(group.len()));
     let result = broker.publish(Stream::Events, assembled.messages.clone()).await;
@@ -137,7 +145,10 @@ pub(crate) async fn after_failure<B: Broker>(broker: &B, plan: &Plan, error: &Pu
     }
     if let Some(guard) = &plan.guard {
         match broker.last(Stream::Events, guard).await {
-            Ok(Some(_)) => return Outcome::Already,
+            Ok(Some(found)) => {
+                let dead = found.header(headers::REASON).map(Reason::of_code);
+                return dead.map_or(Outcome::Already, Outcome::Dead);
+            }
             Ok(None) => {}
             Err(unavailable) => return Outcome::Unavailable(unavailable.to_string()),
         }
@@ -173,7 +184,7 @@ struct Assembled {
 
 /// Puts a group together: events of every plan, then the last value of each key. Plans that were decided on state that
 /// will not come true are answered and left out.
-fn assemble(table: &Table, group: Vec<Submission>) -> (Assembled, Vec<Submission>) {
+fn assemble(table: &mut Table, group: Vec<Submission>) -> (Assembled, Vec<Submission>) {
     let mut kept = Vec::with_capacity(group.len());
     let mut folded: HashMap<Subject, (usize, u64)> = HashMap::new();
     let mut messages = Vec::new();
@@ -184,6 +195,10 @@ fn assemble(table: &Table, group: Vec<Submission>) -> (Assembled, Vec<Submission
             None => table.committed(subject).is_some_and(|committed| committed.version == *version),
         };
         if !one.reads.iter().all(holds) {
+            // Others may have decided on what it wrote ahead.
+            for (write, version) in one.plan.writes.iter().zip(&one.versions) {
+                table.forget(&write.subject, *version);
+            }
             answer(one, Outcome::Stale);
             continue;
         }
@@ -223,8 +238,8 @@ impl Assembled {
 
     /// The group is not stored, or nobody knows.
     fn forget(&self, table: &mut Table) {
-        for (subject, _) in &self.states {
-            table.forget(subject);
+        for (subject, version) in &self.states {
+            table.forget(subject, *version);
         }
     }
 }

@@ -80,6 +80,10 @@ async fn attempt<B: Broker>(engine: &Engine<B>, inbound: &Inbound) -> Dispositio
             Outcome::Committed => return Disposition::Ack { already: false },
             Outcome::Already => return Disposition::Ack { already: true },
             Outcome::Stale => {}
+            Outcome::Dead(reason) => {
+                let error = "an earlier run gave it up, and did not come to the end of that".into();
+                return Disposition::DeadLetter { reason, error };
+            }
             Outcome::Exists(subject) => {
                 let error = format!("there is already {subject}");
                 return Disposition::DeadLetter { reason: Reason::AlreadyExists, error };

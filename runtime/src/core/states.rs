@@ -33,6 +33,8 @@ pub(crate) struct Table {
 #[derive(Debug, Default)]
 struct Entry {
     users: usize,
+    /// The version under which it was last read from the broker: older versions were decided on another reading.
+    read_as: u64,
     /// What the next handler sees; nothing after a refusal, until it is read again.
     current: Option<Current>,
     /// What the broker has.
@@ -50,6 +52,14 @@ struct Current {
 pub(crate) struct Committed {
     pub(crate) version: u64,
     pub(crate) sequence: u64,
+}
+
+impl Entry {
+    fn forget(&mut self) {
+        self.current = None;
+        self.committed = None;
+        self.read_as = u64::MAX;
+    }
 }
 
 /// Something that was read has changed since.
@@ -80,6 +90,8 @@ impl<B: Broker> Load for States<B> {
         Box::pin(async move {
             // What is known is pinned at once, so that it cannot go away while the rest is fetched.
             let mut loaded = self.lock().pin_known(&subjects);
+            let known = subjects.iter().zip(&loaded).filter(|(_, loaded)| loaded.is_some());
+            let mut pins = Pins { states: self, subjects: known.map(|(subject, _)| subject.clone()).collect() };
             let missing = subjects.iter().zip(&loaded).filter(|(_, loaded)| loaded.is_none());
             let missing: Vec<Subject> = missing.map(|(subject, _)| subject.clone()).collect();
             let fetched: Result<Vec<_>, _> = futures::stream::iter(missing)
@@ -89,16 +101,10 @@ impl<B: Broker> Load for States<B> {
                 .await
                 .into_iter()
                 .collect();
+            let mut fetched = fetched?.into_iter();
+            // From here on they are the caller's to release.
+            pins.subjects.clear();
             let mut table = self.lock();
-            let fetched = match fetched {
-                Ok(fetched) => fetched,
-                Err(unavailable) => {
-                    let pinned = subjects.iter().zip(&loaded).filter(|(_, loaded)| loaded.is_some());
-                    pinned.for_each(|(subject, _)| table.unpin(subject));
-                    return Err(unavailable);
-                }
-            };
-            let mut fetched = fetched.into_iter();
             for loaded in loaded.iter_mut().filter(|loaded| loaded.is_none()) {
                 *loaded = fetched.next().map(|(subject, value, sequence)| table.pin(subject, value, sequence));
             }
@@ -111,6 +117,18 @@ impl<B: Broker> Load for States<B> {
         for subject in subjects {
             table.unpin(subject);
         }
+    }
+}
+
+/// What a load has pinned so far: given up if the load fails, or is given up itself.
+struct Pins<'s, B: Broker> {
+    states: &'s States<B>,
+    subjects: Vec<Subject>,
+}
+
+impl<B: Broker> Drop for Pins<'_, B> {
+    fn drop(&mut self) {
+        self.states.release(&mut self.subjects.iter());
     }
 }
 
@@ -134,6 +152,7 @@ impl Table {
         entry.users += 1;
         if entry.current.is_none() {
             entry.committed = Some(Committed { version, sequence });
+            entry.read_as = version;
         }
         let current = entry.current.get_or_insert(Current { version, value });
         Loaded { value: current.value.clone(), version: current.version }
@@ -176,16 +195,19 @@ impl Table {
 
     /// The broker has `version` now, under `sequence`.
     pub(crate) fn commit(&mut self, subject: &Subject, committed: Committed) {
-        if let Some(entry) = self.entries.get_mut(subject) {
+        let Some(entry) = self.entries.get_mut(subject) else { return };
+        if entry.read_as <= committed.version {
             entry.committed = Some(committed);
+        } else if entry.committed.is_some_and(|known| known.sequence < committed.sequence) {
+            // Read anew while this was on its way, and too early to see it.
+            entry.forget();
         }
     }
 
-    /// What is known of `subject` is wrong: the next handler reads it anew.
-    pub(crate) fn forget(&mut self, subject: &Subject) {
-        if let Some(entry) = self.entries.get_mut(subject) {
-            entry.current = None;
-            entry.committed = None;
+    /// `version` of `subject` will not come true, nor what was decided on it: the next handler reads it anew.
+    pub(crate) fn forget(&mut self, subject: &Subject, version: u64) {
+        if let Some(entry) = self.entries.get_mut(subject) && entry.read_as <= version {
+            entry.forget();
         }
     }
 }

@@ -109,7 +109,7 @@ async fn place<B: Broker>(
     let stored = stored(engine, &existing).await?;
     if !same(&stored, &event) {
         let detail =
-            format!("there is already a {} {:?}, and it is not this one", kind.aggregate, event.aggregate_id);
+            format!("the {} {:?} is there, and it is not this one", kind.aggregate, event.aggregate_id);
         return Err(Problem::new(ALREADY_EXISTS, detail));
     }
     engine.meter.placed(true);

@@ -51,13 +51,13 @@ impl Meter {
     ) {
         let outcome = disposition.outcome();
         spans::finish(disposition);
-        if let Disposition::Ack { already: false } = disposition {
-            self.success.increment(1);
-            self.duration_success.record(took);
-        } else {
-            counter!(names::HANDLED, "function" => self.function, "outcome" => outcome).increment(1);
-            self.duration_error.record(took);
+        match disposition {
+            Disposition::Ack { already: false } => self.success.increment(1),
+            _ => counter!(names::HANDLED, "function" => self.function, "outcome" => outcome).increment(1),
         }
+        // A duplicate is no error: its effects are there.
+        let is_done = matches!(disposition, Disposition::Ack { .. });
+        if is_done { &self.duration_success } else { &self.duration_error }.record(took);
         let queued = now - inbound.input.envelope.timestamp;
         self.queue_time.record(queued.as_seconds_f64().max(0.0));
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
@@ -128,6 +128,7 @@ impl Meter {
         let outcome = match outcome {
             Outcome::Committed => return self.committed.increment(1),
             Outcome::Already => "already",
+            Outcome::Dead(_) => "dead",
             Outcome::Stale => "stale",
             Outcome::Exists(_) => "exists",
             Outcome::Full => "full",

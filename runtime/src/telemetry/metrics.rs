@@ -111,9 +111,14 @@ mod tests {
             r#"jetlag_commits_total{function="stock-taker",outcome="committed"} 1"#,
             r#"jetlag_admitted_total{function="stock-taker",outcome="duplicate"} 1"#,
             r#"jetlag_slots{function="stock-taker"} 64"#,
-            "# HELP jetlag_commits_total Commits, by outcome: committed, already, stale, exists, full, unavailable.",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        for metric in METRICS.iter().filter(|metric| text.contains(metric.name)) {
+            assert!(text.contains(&format!("# HELP {} {}", metric.name, metric.about)), "{}", metric.name);
+            for line in text.lines().filter(|line| line.starts_with(&format!("{}{{", metric.name))) {
+                assert!(metric.labels.iter().all(|label| line.contains(&format!("{label}=\""))), "{line}");
+            }
         }
     }
 

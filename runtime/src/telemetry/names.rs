@@ -103,7 +103,7 @@ pub const METRICS: &[Metric] = &[
         kind: "counter",
         unit: Unit::Count,
         labels: &["function", "outcome"],
-        about: "Commits, by outcome: committed, already, stale, exists, full, unavailable.",
+        about: "Commits, by outcome: committed, already, dead, stale, exists, full, unavailable.",
     },
     Metric {
         name: GROUP_SIZE,

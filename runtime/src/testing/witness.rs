@@ -247,7 +247,9 @@ impl Witness {
                 }
                 let fate = self.fates.get(&(terms.name, event.subject.clone()));
                 let is_ended = fate.is_some_and(|f| !f.commits.is_empty() || f.letters > 0 || f.is_nothing);
-                if !is_ended || fate.is_some_and(|fate| fate.receipts != fate.letters) {
+                // A later run may have found that there is nothing to do, before the letter was written.
+                let is_half_dead = fate.is_some_and(|fate| fate.receipts != fate.letters && !fate.is_nothing);
+                if !is_ended || is_half_dead {
                     objections.push(format!("{} never came to an end with {}: {fate:?}", terms.name, event.subject));
                 }
             }

@@ -1,6 +1,7 @@
 //! The chain goes through everything that happened, in order, and leaves nothing out.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use jetlag::{AnyEvent, Batch, Contract, Effects, Failure, Nothing, State, Stored, kind_of};
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,9 @@ pub const CONTRACT: Contract<AnyEvent, Nothing> = Contract::new("chain", "Chains
     .batch(8)
     .concurrency(1)
     .keeps(&[kind_of::<Chain>()]);
+
+/// How long to wait for an entry that has to come first.
+const GAP_DELAY: Duration = Duration::from_secs(3);
 
 /// The key of the only chain.
 pub const HEAD: &str = "head";
@@ -38,12 +42,15 @@ pub async fn link(_: &(), batch: Batch<AnyEvent>, state: State) -> Result<Effect
     let before: Chain = state.get(HEAD).await?.unwrap_or_default();
     let mut chain = before.clone();
     for recorded in &batch {
-        if recorded.sequence > chain.upto + 1 {
-            return Err(Failure::retry(format_args!("{} has to come before {}", chain.upto + 1, recorded.sequence)));
-        }
         if recorded.sequence == chain.upto + 1 {
             chain = chain.with(&recorded.bytes);
         }
     }
-    Ok(if chain == before { Effects::none() } else { Effects::none().put(HEAD, &chain) })
+    let first = batch.first().map_or(0, |recorded| recorded.sequence);
+    if first > chain.upto {
+        let why = format!("{} has to come before {first}", chain.upto + 1);
+        return Err(Failure::retry_after(GAP_DELAY, why));
+    }
+    let effects = Effects::none().up_to(chain.upto);
+    Ok(if chain == before { effects } else { effects.put(HEAD, &chain) })
 }

@@ -71,9 +71,12 @@ async fn no_more_are_let_in_than_there_are_places_and_probes_need_none() {
         let client = client.clone();
         held.spawn(async move { client.post("/orders", &[], never()).await });
     }
-    while !client.post("/orders", &[], "{").await.status.eq(&429) {
-        tokio::task::yield_now().await;
-    }
+    let sent_away = async {
+        while client.post("/orders", &[], "{").await.status != 429 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(HEAD_LIMIT, sent_away).await.expect("the places are taken");
     assert_eq!(client.post("/orders", &[], "{").await.refused(), (429, "too_many_requests".into()));
     assert_eq!(client.ask("GET", "/health", &[], "").await.status, 200);
     held.shutdown().await;
@@ -122,9 +125,12 @@ async fn what_came_in_is_finished_when_the_server_stops_and_idle_connections_are
     let event = r#"{"id":"e-1","type":"orders.placed","aggregate_id":"O","data":{"order_id":"O","amount":1000},"timestamp":"2025-01-02T03:04:05Z"}"#;
     busy.write_all(request(event).as_bytes()).await.unwrap();
     let slots = engine.slots.available_permits();
-    while engine.slots.available_permits() == slots {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let running = async {
+        while engine.slots.available_permits() == slots {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(HEAD_LIMIT, running).await.expect("the handler runs");
     stop.cancel();
     let mut answer = String::new();
     busy.read_to_string(&mut answer).await.unwrap();

@@ -38,11 +38,14 @@ impl NetworkLane {
             Arrival::Input { request, delivery } => {
                 if let Some(left) = self.asked.get_mut(&request) {
                     *left = left.saturating_sub(1);
+                    if *left == 0 {
+                        self.asked.remove(&request);
+                    }
                 }
                 Some(Pulled::Delivery(delivery))
             }
             Arrival::Expired { request } => {
-                self.asked.remove(&request).filter(|&left| left > 0).map(Pulled::Expired)
+                self.asked.remove(&request).map(Pulled::Expired)
             }
             Arrival::Silence => {
                 self.asked.clear();

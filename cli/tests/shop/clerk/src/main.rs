@@ -4,7 +4,20 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 
+/// What `--describe` prints: a function that listens to sales.
+const DESCRIPTION: &str = r#"{
+    "name": "clerk", "version": "0.1.0", "summary": "Writes sales down.", "reads": "events",
+    "listens_to": [{"type": "sales.made", "aggregate": "sale", "once_per_aggregate": false}],
+    "emits": [], "admits": [], "keeps": [],
+    "retry": {"first_delay_ms": 1000, "max_delay_ms": 60000, "max_attempts": 8},
+    "time_limit_ms": 10000, "concurrency": 16, "batch": 1
+}"#;
+
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("--describe") {
+        println!("{DESCRIPTION}");
+        return ExitCode::SUCCESS;
+    }
     let port = std::env::var("PORT").unwrap_or_default();
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).expect("the port is free");
     for stream in listener.incoming() {

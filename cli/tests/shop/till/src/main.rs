@@ -4,7 +4,20 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 
+/// What `--describe` prints: a function that tells of sales.
+const DESCRIPTION: &str = r#"{
+    "name": "till", "version": "0.1.0", "summary": "Takes money.", "reads": "events",
+    "listens_to": [],
+    "emits": [{"type": "sales.made", "aggregate": "sale", "once_per_aggregate": false}],
+    "admits": [], "keeps": [], "retry": {"first_delay_ms": 1000, "max_delay_ms": 60000, "max_attempts": 8},
+    "time_limit_ms": 10000, "concurrency": 16, "batch": 1
+}"#;
+
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("--describe") {
+        println!("{DESCRIPTION}");
+        return ExitCode::SUCCESS;
+    }
     if let Ok(code) = std::env::var("TILL_EXIT") {
         eprintln!("TILL_DRAWER is not set");
         return code.parse::<u8>().map_or(ExitCode::FAILURE, ExitCode::from);
