@@ -2,39 +2,24 @@
 
 #![cfg(test)]
 
+mod shop;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::pull::Config as PullConfig;
 use async_nats::jetstream::stream::DiscardPolicy;
 use jetlag_cli::app::{App, Options, Running, status};
-use jetlag_cli::console::Console;
 use jetlag_cli::problem::Exit;
 use jetlag_cli::supervisor::{Phase, Status};
+use shop::Shop;
 
 /// The longest wait for anything.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A copy of the application, with a data directory of its own.
-struct Shop {
-    directory: tempfile::TempDir,
-}
-
 impl Shop {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shop"), directory.path());
-        // One build for all tests and runs.
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shop");
-        std::fs::create_dir_all(directory.path().join(".cargo")).unwrap();
-        let config = format!("[build]\ntarget-dir = {:?}\n", target.display().to_string());
-        std::fs::write(directory.path().join(".cargo/config.toml"), config).unwrap();
-        Self { directory }
-    }
-
     /// Adds a companion that is a shell script.
     fn with_companion(self, name: &str, script: &str) -> Self {
         let path = self.manifest();
@@ -42,24 +27,6 @@ impl Shop {
         let entry = format!("companions:\n  {name}:\n    command: sh\n    args: [-c, '{script}']\n");
         std::fs::write(path, text.replacen("companions:\n", &entry, 1)).unwrap();
         self
-    }
-
-    fn manifest(&self) -> PathBuf {
-        self.directory.path().join("jetlag.yaml")
-    }
-
-    fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
-    }
-
-    fn options(&self) -> Options {
-        Options {
-            manifest: Some(self.manifest()),
-            port_base: 0,
-            nats_port: Some(0),
-            console: Console::silent(),
-            ..Options::new(self.data())
-        }
     }
 
     fn command(&self) -> Child {
@@ -81,18 +48,6 @@ impl Shop {
             (up == 4).then_some(status)
         };
         until("everything is up", all_up).await
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
     }
 }
 
@@ -294,7 +249,7 @@ async fn a_companion_that_will_not_stop_is_killed_when_the_caller_will_not_wait(
 #[tokio::test]
 async fn a_start_that_is_interrupted_leaves_nothing() {
     let shop = Shop::new().with_companion("mute", "echo $$ > mute.pid; exec sleep 600");
-    let pid_file = shop.directory.path().join("mute.pid");
+    let pid_file = shop.manifest().with_file_name("mute.pid");
     let pid = async || std::fs::read_to_string(&pid_file).ok()?.trim().parse::<u32>().ok();
     let interrupt = async {
         until("the companion runs", pid).await;

@@ -73,6 +73,11 @@ impl Failure {
         Self::new(Verdict::Release, chain(&error))
     }
 
+    /// Whether no attempt follows, whatever the number of attempts.
+    pub(crate) const fn is_final(&self) -> bool {
+        matches!(self.verdict, Verdict::Reject(_))
+    }
+
     fn new(verdict: Verdict, error: String) -> Self {
         Self { verdict, error: cut(error) }
     }

@@ -205,6 +205,9 @@ fn consumers(function: &Description) -> Vec<ConsumerSpec> {
 }
 
 fn consumer(stream: &'static str, function: &Description, filters: &[String]) -> ConsumerSpec {
+    // A trail is read in order. With no more than one batch unanswered, what a process left when it died comes back
+    // together, before anything behind it.
+    let ack_pending_max = if stream == AUDIT { function.batch as u64 } else { ACK_PENDING_MAX };
     let config = json!({
         "durable_name": function.name,
         "description": function.summary,
@@ -213,7 +216,7 @@ fn consumer(stream: &'static str, function: &Description, filters: &[String]) ->
         "ack_wait": nanos(ACK_WAIT),
         // The runtime counts attempts itself, and gives up itself: the broker would forget without a word.
         "max_deliver": -1,
-        "max_ack_pending": ACK_PENDING_MAX,
+        "max_ack_pending": ack_pending_max,
         "filter_subjects": filters,
         "replay_policy": "instant",
     });

@@ -40,6 +40,8 @@ impl Opened {
         Self { shop, operator, client, _data: data, _turn: turn }
     }
 
+    pub fn data(&self) -> &std::path::Path { self._data.path() }
+
     /// Posts `body` to a function, as JSON.
     pub async fn post(&self, path: &str, body: impl Into<String>) -> (u16, serde_json::Value) {
         self.post_with(path, body, &[]).await

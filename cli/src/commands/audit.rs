@@ -91,7 +91,7 @@ impl Audit {
         }
         let what = format!("the audit trail at {url} is broken: {} faults", verified.faults);
         Err(Problem::new(Exit::Failed, what)
-            .remedy("docs/audit.md says what each means, and how to find out who wrote to the stream"))
+            .remedy("somebody wrote to the stream, or took from it: the broker's own log says who could"))
     }
 }
 

@@ -10,7 +10,7 @@
 //! let stocked = shop.stock().await?;      // goods arrive, and are booked
 //! let before = shop.books(&stocked).await?;
 //! let placed = shop.place().await?;       // POST /orders, every order of the file
-//! let rest = shop.rest(&placed).await?;   // every order has ended, everything is handled
+//! let rest = shop.rest(&placed).await;    // every order has ended, everything is handled
 //! let report = shop.balance(stocked, &before, placed, rest).await?;
 //! shop.close().await;
 //! # Ok(report) }

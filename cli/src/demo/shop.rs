@@ -133,7 +133,7 @@ impl Shop {
         let stocked = self.stock().await?;
         let before = self.books(&stocked).await?;
         let placed = self.place().await?;
-        let rest = self.rest(&placed).await?;
+        let rest = self.rest(&placed).await;
         self.balance(stocked, &before, placed, rest).await
     }
 
@@ -208,16 +208,13 @@ impl Shop {
     }
 
     /// Waits until every order that was accepted has ended, its customer is told, and nothing is left to be handled:
-    /// for as long as anything moves.
-    ///
-    /// # Errors
-    /// None now; a broker that does not answer is waited for, and is a stall in the end.
-    pub async fn rest(&self, placed: &Placed) -> Result<Rest, Problem> {
+    /// for as long as anything moves. A broker that does not answer is waited for, and is a stall in the end.
+    pub async fn rest(&self, placed: &Placed) -> Rest {
         let awaited = Awaited::orders(&placed.accepted);
         let bar = self.console.bar(2 * placed.accepted.len() as u64, "orders decided, customers told");
         let rest = rest::reached(&self.operator, self.running.topology(), awaited, &bar).await;
         bar.finish_and_clear();
-        Ok(rest)
+        rest
     }
 
     /// Balances the books against how they were `before` the orders were placed.

@@ -42,14 +42,17 @@ impl Report {
         table.line("  invoices", format_args!("{}: {}", grouped(self.input.invoices), counted(&invoices)))?;
         let rows = RowFate::ALL.map(|fate| (self.input.rows_of(fate), fate.to_string()));
         table.line("  lines", format_args!("{}: {}", grouped(self.input.rows), counted(&rows)))?;
+        let (pieces, skus) = (grouped(self.stock.pieces), grouped(self.stock.skus as u64));
         let scarce: Vec<_> = self.stock.scarce.iter().map(|scarce| scarce.sku.as_str()).collect();
+        if scarce.is_empty() {
+            return table.line("  stock", format_args!("{pieces} pieces of {skus} SKUs"));
+        }
         table.line(
             "  stock",
             format_args!(
-                "{} pieces of {} SKUs; half of what is asked for of {}",
-                grouped(self.stock.pieces),
-                grouped(self.stock.skus as u64),
-                if scarce.is_empty() { "none".to_owned() } else { scarce.join(", ") }
+                "{pieces} pieces of {skus} SKUs; too few of {}: about {} orders have to be rejected",
+                scarce.join(", "),
+                self.stock.rejected_in_file_order
             ),
         )
     }

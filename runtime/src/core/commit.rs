@@ -34,6 +34,11 @@ pub(crate) struct StateWrite {
 }
 
 impl Plan {
+    /// A plan that commits nothing.
+    pub(crate) const fn nothing() -> Self {
+        Self { guard: None, events: Vec::new(), writes: Vec::new() }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.events.is_empty() && self.writes.is_empty()
     }
@@ -61,7 +66,7 @@ pub(crate) fn plan(
 ) -> Result<Plan, Failure> {
     let writes: Vec<StateWrite> = effects.writes.into_iter().map(|write| state_write(cause, write)).collect();
     if effects.events.is_empty() && writes.is_empty() {
-        return Ok(Plan { guard: None, events: Vec::new(), writes });
+        return Ok(Plan::nothing());
     }
     let mut outbound = effects.events;
     let carrier = outbound

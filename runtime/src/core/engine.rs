@@ -75,12 +75,18 @@ impl<B: Broker> Engine<B> {
         State::new(self.terms.name, self.terms.keeps, store)
     }
 
-    /// Commits `plan`: alone where that is one message, else in a group with whatever else is ready.
-    pub(crate) async fn commit(&self, plan: Plan, reads: Vec<(Subject, u64)>) -> Outcome {
-        // What was decided on state goes through the group, which knows whether that state came true.
-        let is_free = plan.writes.is_empty() && reads.is_empty();
-        let alone = is_free && plan.events.len() == 1 && self.terms.durability == Durability::Default;
-        let outcome = if plan.is_empty() && reads.is_empty() {
+    /// Commits `plan`, which was decided on `reads`: alone where that is one message, else in a group with whatever else is
+    /// ready.
+    pub(crate) async fn commit(&self, plan: Plan, mut reads: Vec<(Subject, u64)>) -> Outcome {
+        // Writes insist on what was read. Where there are none, what was read is looked at again.
+        if plan.writes.is_empty() {
+            match self.confirm(std::mem::take(&mut reads)).await {
+                Outcome::Committed => {}
+                outcome => return self.counted(outcome),
+            }
+        }
+        let alone = plan.writes.is_empty() && plan.events.len() == 1 && self.terms.durability == Durability::Default;
+        let outcome = if plan.is_empty() {
             Outcome::Committed
         } else if alone {
             match self.broker.publish(Stream::Events, plan.events.clone()).await {
@@ -90,6 +96,28 @@ impl<B: Broker> Engine<B> {
         } else {
             self.committer.commit(plan, reads).await
         };
+        self.counted(outcome)
+    }
+
+    /// Whether a decision that writes nothing (to do nothing, to emit, to reject) was made on state that is there: that
+    /// has come true, and that nobody else has changed meanwhile.
+    pub(crate) async fn confirm(&self, reads: Vec<(Subject, u64)>) -> Outcome {
+        if reads.is_empty() {
+            return Outcome::Committed;
+        }
+        // Behind whatever was written ahead when it was read.
+        match self.committer.commit(Plan::nothing(), reads.clone()).await {
+            Outcome::Committed => {}
+            outcome => return outcome,
+        }
+        match self.states.are_current(reads).await {
+            Ok(true) => Outcome::Committed,
+            Ok(false) => Outcome::Stale,
+            Err(unavailable) => Outcome::Unavailable(unavailable.to_string()),
+        }
+    }
+
+    fn counted(&self, outcome: Outcome) -> Outcome {
         self.meter.commit(&outcome);
         outcome
     }

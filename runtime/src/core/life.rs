@@ -74,6 +74,12 @@ async fn attempt<B: Broker>(engine: &Engine<B>, inbound: &Inbound) -> Dispositio
         }
         let (plan, reads) = match ran {
             Ok(ready) => ready,
+            // To give up is a decision too: not on state that has not come true, or is no more.
+            Err(failure) if failure.is_final() => match engine.confirm(state.reads()).await {
+                Outcome::Stale => continue,
+                Outcome::Unavailable(why) => return Disposition::Release { after: RELEASE_DELAY, why },
+                _ => return judged(failure),
+            },
             Err(failure) => return judged(failure),
         };
         match engine.commit(plan, reads).await {

@@ -75,6 +75,30 @@ impl<B: Broker> States<B> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the broker still has what was read, version by version. What it has not is forgotten.
+    pub(crate) async fn are_current(&self, reads: Vec<(Subject, u64)>) -> Result<bool, Unavailable> {
+        let known: Vec<_> = {
+            let table = self.lock();
+            let sequence = |subject: &Subject, version| {
+                table.committed(subject).filter(|committed| committed.version == version).map(|c| c.sequence)
+            };
+            reads.into_iter().map(|(subject, version)| (sequence(&subject, version), subject, version)).collect()
+        };
+        let looked = futures::stream::iter(known)
+            .map(async |(known, subject, version)| {
+                let (subject, _, sequence) = self.fetch(subject).await?;
+                let is_current = known == Some(sequence);
+                if !is_current {
+                    self.lock().forget(&subject, version);
+                }
+                Ok(is_current)
+            })
+            .buffered(LOADS_IN_FLIGHT_MAX)
+            .collect::<Vec<_>>()
+            .await;
+        looked.into_iter().try_fold(true, |all, one| Ok(all && one?))
+    }
+
     async fn fetch(&self, subject: Subject) -> Result<(Subject, Option<Bytes>, u64), Unavailable> {
         let stored = self.broker.last(Stream::Events, &subject).await?;
         let sequence = stored.as_ref().map_or(0, |stored| stored.sequence);

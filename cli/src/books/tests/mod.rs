@@ -31,10 +31,10 @@ impl Shop {
     /// Ten `A` arrive; order 1 takes three and pays, order 2 wants too many, the card of order 3 is declined.
     fn open() -> Self {
         let mut shop = Self::default();
-        shop.note(StockReceived { sku: "A".into(), quantity: 10 });
+        shop.note(&StockReceived { sku: "A".into(), quantity: 10 });
         shop.place("1", 3);
         shop.reserve("1");
-        shop.note(PaymentProcessed {
+        shop.note(&PaymentProcessed {
             order_id: "1".into(),
             customer_id: "C".into(),
             amount: amount(),
@@ -44,7 +44,7 @@ impl Shop {
         shop.confirm("1");
         shop.tell("1", "orders.confirmed");
         shop.place("2", 11);
-        shop.note(InventoryRejected {
+        shop.note(&InventoryRejected {
             order_id: "2".into(),
             customer_id: "C".into(),
             amount: amount(),
@@ -56,7 +56,7 @@ impl Shop {
         shop.place("3", 2);
         shop.reserve("3");
         let reason = DeclineReason::InsufficientFunds;
-        shop.note(PaymentDeclined {
+        shop.note(&PaymentDeclined {
             order_id: "3".into(),
             customer_id: "C".into(),
             amount: amount(),
@@ -74,13 +74,13 @@ impl Shop {
         shop
     }
 
-    fn note<P: Payload>(&mut self, data: P) {
+    fn note<P: Payload>(&mut self, data: &P) {
         let id = format!("e{}", self.happened.len());
         self.happened.push(Envelope {
             id: id.clone(),
             kind: P::TYPE.into(),
             aggregate_id: data.aggregate_id().into(),
-            data: serde_json::value::to_raw_value(&data).unwrap(),
+            data: serde_json::value::to_raw_value(data).unwrap(),
             timestamp: OffsetDateTime::UNIX_EPOCH,
             trace_id: jetlag::derive(&[&id]).replace('-', ""),
         });
@@ -89,33 +89,33 @@ impl Shop {
     fn place(&mut self, order: &str, quantity: u32) {
         let lines = Some(vec![Line { sku: "A".into(), quantity }]);
         let (order_id, customer_id) = (order.into(), "C".into());
-        self.note(OrderPlaced { order_id, customer_id, amount: amount(), currency: gbp(), lines });
+        self.note(&OrderPlaced { order_id, customer_id, amount: amount(), currency: gbp(), lines });
     }
 
     fn reserve(&mut self, order: &str) {
         let (order_id, customer_id) = (order.into(), "C".into());
-        self.note(InventoryReserved { order_id, customer_id, amount: amount(), currency: gbp() });
+        self.note(&InventoryReserved { order_id, customer_id, amount: amount(), currency: gbp() });
     }
 
     fn release(&mut self, order: &str) {
         let (order_id, customer_id) = (order.into(), "C".into());
-        self.note(InventoryReleased { order_id, customer_id, amount: amount(), currency: gbp() });
+        self.note(&InventoryReleased { order_id, customer_id, amount: amount(), currency: gbp() });
     }
 
     fn confirm(&mut self, order: &str) {
         let (order_id, customer_id) = (order.into(), "C".into());
-        self.note(OrderConfirmed { order_id, customer_id, amount: amount(), currency: gbp() });
+        self.note(&OrderConfirmed { order_id, customer_id, amount: amount(), currency: gbp() });
     }
 
     fn cancel(&mut self, order: &str, reason: CancelReason) {
         let (order_id, customer_id) = (order.into(), "C".into());
-        self.note(OrderCancelled { order_id, customer_id, amount: amount(), currency: gbp(), reason });
+        self.note(&OrderCancelled { order_id, customer_id, amount: amount(), currency: gbp(), reason });
     }
 
     fn tell(&mut self, order: &str, about: &str) {
         let message_id = format!("m{}", self.happened.len());
         let (order_id, about) = (order.into(), about.into());
-        self.note(NotificationSent { order_id, channel: Channel::Webhook, message_id, about });
+        self.note(&NotificationSent { order_id, channel: Channel::Webhook, message_id, about });
     }
 
     fn stock_is(&mut self, sku: &str, pieces: (i64, i64, i64)) {
@@ -137,7 +137,7 @@ impl Shop {
             (1..).zip(&bodies).map(|(sequence, bytes)| Entry { sequence, bytes, is_checkpoint: false });
         let Growth::Sealed { chain, from } = Chain::default().grow(entries).unwrap() else { panic!() };
         let mut sealed = Self::default();
-        sealed.note(AuditSealed {
+        sealed.note(&AuditSealed {
             checkpoint: chain.checkpoint.to_string(),
             from,
             to: chain.to,

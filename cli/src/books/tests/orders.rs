@@ -37,7 +37,7 @@ fn a_declined_order_without_goods_gives_nothing_back() {
         shop.forget::<OrderPlaced>("3");
         shop.forget::<InventoryReleased>("3");
         let (order_id, customer_id) = ("3".into(), "C".into());
-        shop.note(OrderPlaced { order_id, customer_id, amount: amount(), currency: gbp(), lines: None });
+        shop.note(&OrderPlaced { order_id, customer_id, amount: amount(), currency: gbp(), lines: None });
     });
     assert_eq!(findings, []);
 }
@@ -48,7 +48,7 @@ fn another_amount_on_the_way_is_found() {
         shop.forget::<OrderConfirmed>("1");
         let (order_id, customer_id) = ("1".into(), "C".into());
         let amount = "12.51".parse().unwrap();
-        shop.note(OrderConfirmed { order_id, customer_id, amount, currency: gbp() });
+        shop.note(&OrderConfirmed { order_id, customer_id, amount, currency: gbp() });
     });
     let (placed, found) = ("12.50 GBP".into(), "12.51 GBP".into());
     let differs = Finding::AmountDiffers { order: "1".into(), event: "orders.confirmed", placed, found };
