@@ -27,7 +27,16 @@ const RULES: &[Rule] = &[
     Rule {
         places: &["runtime/src/core"],
         but: &[],
-        words: &["SystemTime", "now_utc", "now_local", "std::time::Instant", "std::net", "std::fs", "tokio::net", "rand::"],
+        words: &[
+            "SystemTime",
+            "now_utc",
+            "now_local",
+            "std::time::Instant",
+            "std::net",
+            "std::fs",
+            "tokio::net",
+            "rand::",
+        ],
         reason: "the core does no IO, reads no wall clock and draws no random numbers",
     },
     Rule {
@@ -67,7 +76,12 @@ const RULES: &[Rule] = &[
         reason: "events are payloads only",
     },
     Rule {
-        places: &["functions/events/src", "functions/order/src", "functions/payment/src", "functions/inventory/src"],
+        places: &[
+            "functions/events/src",
+            "functions/order/src",
+            "functions/payment/src",
+            "functions/inventory/src",
+        ],
         but: &[],
         words: &["f64", "f32"],
         reason: "money is never a float",

@@ -213,7 +213,10 @@ impl Terms {
         };
         fault(
             !is_name(self.name),
-            format!("the name {:?} must be 1 to {NAME_CHARS_MAX} lower-case letters, digits and -", self.name),
+            format!(
+                "the name {:?} must be 1 to {NAME_CHARS_MAX} lower-case letters, digits and -",
+                self.name
+            ),
         );
         let any = self.listens_to.iter().any(|kind| kind.name == "*.*");
         for kind in self.listens_to.iter().chain(self.emits).chain(self.admits) {
@@ -228,7 +231,10 @@ impl Terms {
             );
         }
         for kind in self.keeps {
-            fault(!is_name(kind), format!("the kind of state {kind:?} must be lower-case letters, digits and -"));
+            fault(
+                !is_name(kind),
+                format!("the kind of state {kind:?} must be lower-case letters, digits and -"),
+            );
         }
         fault(
             self.listens_to.is_empty() && self.admits.is_empty(),

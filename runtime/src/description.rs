@@ -100,7 +100,11 @@ impl Description {
         if let Some(object) = json.as_object_mut() {
             let variables: Vec<VariableDescription> = variables
                 .iter()
-                .map(|v| VariableDescription { name: v.name.into(), about: v.about.into(), default: v.default.clone() })
+                .map(|v| VariableDescription {
+                    name: v.name.into(),
+                    about: v.about.into(),
+                    default: v.default.clone(),
+                })
                 .collect();
             object.insert("version".into(), version.into());
             object.insert("endpoints".into(), serde_json::to_value(endpoints)?);

@@ -67,7 +67,9 @@ impl<O> Effects<O> {
                 self.writes.retain(|write| !(write.kind == S::KIND && write.key == key));
                 self.writes.push(Write { kind: S::KIND, key: key.into(), value, keep: S::KEEP });
             }
-            Err(error) => self.error = Some(format!("the state {}/{key} does not serialise: {error}", S::KIND)),
+            Err(error) => {
+                self.error = Some(format!("the state {}/{key} does not serialise: {error}", S::KIND));
+            }
         }
         self
     }

@@ -51,10 +51,15 @@ impl Endpoint {
     ) -> Self {
         let admit = move |body: &[u8], fresh_id: &str| {
             let request: Req = serde_json::from_slice(body).map_err(|error| {
-                if error.is_data() { Refusal::Invalid(vec![Fault::at("", error.to_string())]) } else { Refusal::NotJson(error) }
+                if error.is_data() {
+                    Refusal::Invalid(vec![Fault::at("", error.to_string())])
+                } else {
+                    Refusal::NotJson(error)
+                }
             })?;
             let event = make(request, fresh_id).map_err(Refusal::Invalid)?;
-            let outbound = event.encode().map_err(|error| Refusal::Invalid(vec![Fault::at("", error.to_string())]))?;
+            let outbound =
+                event.encode().map_err(|error| Refusal::Invalid(vec![Fault::at("", error.to_string())]))?;
             crate::event::check_id("aggregate_id", &outbound.aggregate_id)
                 .map_err(|error| Refusal::Invalid(vec![Fault::at("", error.to_string())]))?;
             Ok(outbound)
@@ -71,7 +76,19 @@ impl std::fmt::Debug for Endpoint {
 
 impl Envelope {
     /// The envelope of an event that is made here and now.
-    pub(crate) fn around(outbound: Outbound, id: String, timestamp: time::OffsetDateTime, trace_id: String) -> Self {
-        Self { id, kind: outbound.kind.name.into(), aggregate_id: outbound.aggregate_id, data: outbound.data, timestamp, trace_id }
+    pub(crate) fn around(
+        outbound: Outbound,
+        id: String,
+        timestamp: time::OffsetDateTime,
+        trace_id: String,
+    ) -> Self {
+        Self {
+            id,
+            kind: outbound.kind.name.into(),
+            aggregate_id: outbound.aggregate_id,
+            data: outbound.data,
+            timestamp,
+            trace_id,
+        }
     }
 }

@@ -94,14 +94,13 @@ pub struct AnyEvent {
 }
 
 impl Incoming for AnyEvent {
-    const KINDS: &'static [EventKind] =
-        &[EventKind {
-            name: "*.*",
-            aggregate: "aggregate",
-            once_per_aggregate: false,
-            example: || None,
-            check: |_| Ok(String::new()),
-        }];
+    const KINDS: &'static [EventKind] = &[EventKind {
+        name: "*.*",
+        aggregate: "aggregate",
+        once_per_aggregate: false,
+        example: || None,
+        check: |_| Ok(String::new()),
+    }];
 
     fn decode(kind: &str, data: &RawValue) -> Result<Self, DecodeError> {
         Ok(Self { kind: kind.into(), data: data.to_owned() })
@@ -132,7 +131,9 @@ pub struct Envelope {
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
     /// Not JSON, or not the envelope's form.
-    #[error("not an event: it must be a JSON object with id, type, aggregate_id, data, timestamp and trace_id")]
+    #[error(
+        "not an event: it must be a JSON object with id, type, aggregate_id, data, timestamp and trace_id"
+    )]
     Malformed(#[source] serde_json::Error),
     /// An id is empty, too long, or holds control characters.
     #[error("{field} must have 1 to {ID_BYTES_MAX} bytes and no control characters, but {why}")]
@@ -247,7 +248,8 @@ mod tests {
 
     #[test]
     fn a_trace_id_of_another_form_is_made_one() {
-        let uuid = ARTICLE.replace("0af7651916cd43dd8448eb211c80319c", "0AF76519-16cd-43dd-8448-eb211c80319c");
+        let uuid =
+            ARTICLE.replace("0af7651916cd43dd8448eb211c80319c", "0AF76519-16cd-43dd-8448-eb211c80319c");
         assert_eq!(Envelope::read(uuid.as_bytes()).unwrap().trace_id, "0af7651916cd43dd8448eb211c80319c");
         let odd = ARTICLE.replace("0af7651916cd43dd8448eb211c80319c", "req 7");
         assert_eq!(Envelope::read(odd.as_bytes()).unwrap().trace_id.len(), 32);
@@ -258,10 +260,15 @@ mod tests {
         let refused = |json: &str| Envelope::read(json.as_bytes()).unwrap_err().to_string();
         assert!(refused("{").contains("must be a JSON object"));
         assert!(refused("[]").contains("must be a JSON object"));
-        assert!(refused(&ARTICLE.replace("ORD-1\",\n", "\",\n")).contains("aggregate_id must have 1 to 128 bytes"));
+        assert!(
+            refused(&ARTICLE.replace("ORD-1\",\n", "\",\n"))
+                .contains("aggregate_id must have 1 to 128 bytes")
+        );
         assert!(refused(&ARTICLE.replace("6f1f0e9c", &"x".repeat(10_000))).contains("but it has"));
         assert!(refused(&ARTICLE.replace("6f1f0e9c", "\\u0000\\n")).contains("control character"));
-        for kind in ["orders", "orders.placed.now", "Orders.placed", "orders.*", "orders.>", "orders. placed", "."] {
+        for kind in
+            ["orders", "orders.placed.now", "Orders.placed", "orders.*", "orders.>", "orders. placed", "."]
+        {
             assert!(refused(&ARTICLE.replace("orders.placed", kind)).contains("must be two words"), "{kind}");
         }
         assert!(refused(&ARTICLE.replace("2025-01-02T", "2025-13-02T")).contains("not an event"));

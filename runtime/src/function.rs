@@ -40,7 +40,11 @@ impl Function {
     /// The function of `contract`, whose `handler` is given what `deps` makes of the environment.
     ///
     /// `deps` reads variables and must do nothing else: it also runs for `--help`, with nothing set.
-    pub fn new<D, I, O, H, Form>(contract: Contract<I, O>, deps: fn(&mut Environment) -> D, handler: H) -> Self
+    pub fn new<D, I, O, H, Form>(
+        contract: Contract<I, O>,
+        deps: fn(&mut Environment) -> D,
+        handler: H,
+    ) -> Self
     where
         D: Send + Sync + 'static,
         I: Incoming,
@@ -92,7 +96,9 @@ impl Function {
         }
         match describe(&self.terms, &self.endpoints, &env) {
             Ok(description) => serve::run(settings, &description, bindings, self.endpoints),
-            Err(error) => complain(self.terms.name, "the contract is wrong", &[error.to_string()], EXIT_SOFTWARE),
+            Err(error) => {
+                complain(self.terms.name, "the contract is wrong", &[error.to_string()], EXIT_SOFTWARE)
+            }
         }
     }
 
@@ -117,7 +123,9 @@ impl Function {
         }
         match describe(&self.terms, &self.endpoints, &env).and_then(|d| serde_json::to_string_pretty(&d)) {
             Ok(json) => print(&json),
-            Err(error) => complain(self.terms.name, "the contract is wrong", &[error.to_string()], EXIT_SOFTWARE),
+            Err(error) => {
+                complain(self.terms.name, "the contract is wrong", &[error.to_string()], EXIT_SOFTWARE)
+            }
         }
     }
 
@@ -146,10 +154,17 @@ impl Function {
     }
 }
 
-fn describe(terms: &Terms, endpoints: &[Endpoint], env: &Environment) -> Result<Description, serde_json::Error> {
+fn describe(
+    terms: &Terms,
+    endpoints: &[Endpoint],
+    env: &Environment,
+) -> Result<Description, serde_json::Error> {
     let endpoints = endpoints
         .iter()
-        .map(|endpoint| EndpointDescription { path: endpoint.path.into(), event_type: endpoint.kind.name.into() })
+        .map(|endpoint| EndpointDescription {
+            path: endpoint.path.into(),
+            event_type: endpoint.kind.name.into(),
+        })
         .collect();
     Description::of(terms, env!("CARGO_PKG_VERSION"), endpoints, env.variables())
 }

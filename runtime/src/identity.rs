@@ -15,7 +15,8 @@ pub(crate) fn trace_id(seed: &str) -> String {
 
 /// `given` as a W3C trace id where it is one (hyphens and case aside), else one derived from `event_id`.
 pub(crate) fn normal_trace_id(given: &str, event_id: &str) -> String {
-    let is_normal = |id: &str| id.len() == 32 && id.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
+    let is_normal =
+        |id: &str| id.len() == 32 && id.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
     if is_normal(given) && given.bytes().any(|b| b != b'0') {
         return given.to_owned();
     }

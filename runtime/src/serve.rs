@@ -88,9 +88,13 @@ impl Settings {
     pub(crate) fn from_env(env: &mut Environment) -> Self {
         let connection = Connection::from_env(env);
         let port = env.parsed_or("PORT", 8080, "port of HTTP: probes, metrics, endpoints, trigger; 0 is any");
-        let trigger = env.parsed_or("JETLAG_TRIGGER", Trigger::Stream, "where inputs come from: stream, http or both");
-        let provision =
-            env.parsed_or("JETLAG_PROVISION", true, "make streams and consumers that are missing: true or false");
+        let trigger =
+            env.parsed_or("JETLAG_TRIGGER", Trigger::Stream, "where inputs come from: stream, http or both");
+        let provision = env.parsed_or(
+            "JETLAG_PROVISION",
+            true,
+            "make streams and consumers that are missing: true or false",
+        );
         let telemetry = telemetry::Settings::read(env);
         Self { connection, port, trigger, provision, telemetry }
     }
@@ -228,7 +232,11 @@ async fn serve(
     match forced {
         None => tracing::info!("drained"),
         Some(why) => {
-            tracing::warn!(in_flight = engine.pulse.holds(), why, "stopped before everything under way was finished: it will be delivered again");
+            tracing::warn!(
+                in_flight = engine.pulse.holds(),
+                why,
+                "stopped before everything under way was finished: it will be delivered again"
+            );
             return Ok(ExitCode::from(EXIT_FORCED));
         }
     }
@@ -240,9 +248,9 @@ async fn listen(port: u16) -> Result<TcpListener, Fatal> {
     match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
         Ok(listener) => Ok(listener),
         // A machine without IPv6, or a port in use: the second attempt tells.
-        Err(_) => {
-            TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await.map_err(|source| Fatal::Port { port, source })
-        }
+        Err(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
+            .await
+            .map_err(|source| Fatal::Port { port, source }),
     }
 }
 

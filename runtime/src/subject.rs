@@ -106,7 +106,10 @@ mod tests {
     fn an_events_subject_reads_back_whatever_its_ids_hold() {
         let subject = Subject::of_event("orders.placed", "a.b *", "x>y");
         let parts = subject.parse_event().unwrap();
-        assert_eq!((parts.kind.as_str(), parts.aggregate_id.as_str(), parts.event_id.as_str()), ("orders.placed", "a.b *", "x>y"));
+        assert_eq!(
+            (parts.kind.as_str(), parts.aggregate_id.as_str(), parts.event_id.as_str()),
+            ("orders.placed", "a.b *", "x>y")
+        );
         assert_eq!(Subject::of_state("inventory", "stock", "a/b").as_str(), "state.inventory.stock%2Fa%2Fb");
         assert_eq!(Subject::from_broker("orders.placed.x").parse_event(), None);
     }

@@ -82,7 +82,8 @@ impl Topology {
     /// What `functions` need together.
     pub fn of(functions: &[Description], sizing: &Sizing) -> Self {
         let kinds = functions.iter().flat_map(|f| f.listens_to.iter().chain(&f.emits).chain(&f.admits));
-        let types: BTreeSet<&str> = kinds.map(|kind| kind.name.as_str()).filter(|name| *name != "*.*").collect();
+        let types: BTreeSet<&str> =
+            kinds.map(|kind| kind.name.as_str()).filter(|name| *name != "*.*").collect();
         let admitted: BTreeSet<&str> =
             functions.iter().flat_map(|f| &f.admits).map(|kind| kind.name.as_str()).collect();
         let mut streams = vec![events(&types, sizing), retry(sizing), dead_letters(sizing), audit(sizing)];

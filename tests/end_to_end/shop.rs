@@ -34,13 +34,12 @@ impl Opened {
         options.app.nats_port = Some(0);
         options.app.console = Console::silent();
         let shop = Shop::open(options).await.unwrap_or_else(|problem| panic!("{problem:?}"));
-        let operator = Operator::connect(&Connection::to(shop.running().broker_url().unwrap())).await.unwrap();
+        let operator =
+            Operator::connect(&Connection::to(shop.running().broker_url().unwrap())).await.unwrap();
         // A client without TLS roots: everything is on this machine.
         let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         Self { shop, operator, client, _data: data, _turn: turn }
     }
-
-    pub fn data(&self) -> &std::path::Path { self._data.path() }
 
     /// Posts `body` to a function, as JSON.
     pub async fn post(&self, path: &str, body: impl Into<String>) -> (u16, serde_json::Value) {

@@ -16,7 +16,9 @@ use campaign::{Campaign, attempt, replay};
 const TIME: Duration = Duration::from_secs(30);
 
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
 
 #[test]
@@ -28,7 +30,8 @@ fn every_invariant_holds_whatever_goes_wrong() {
     }
     let seeds = number("SEEDS");
     let time = if seeds.is_some() { Duration::MAX } else { TIME };
-    let campaign = Campaign { from: number("SEED_FROM").unwrap_or(1), seeds: seeds.unwrap_or(u64::MAX), time };
+    let campaign =
+        Campaign { from: number("SEED_FROM").unwrap_or(1), seeds: seeds.unwrap_or(u64::MAX), time };
     let report = campaign.run();
     println!("{}", report.line());
     if let Some((seed, why)) = report.failure {

@@ -71,7 +71,11 @@ fn place(world: &mut World) -> Vec<OrderPlaced> {
         }
         if dice.chance(100) {
             // The same order under another id: whichever comes first is the order.
-            world.arrive(at + dice.up_to(within), "orders.placed", event(order, &format!("event-{number}-again")));
+            world.arrive(
+                at + dice.up_to(within),
+                "orders.placed",
+                event(order, &format!("event-{number}-again")),
+            );
         }
     }
     if dice.chance(100) {

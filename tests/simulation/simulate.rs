@@ -1,6 +1,14 @@
 //! Tries seeds until one fails: `simulate --seeds 1000000 [--from 1]`, or replays one: `simulate --seed 7`.
 
-#![allow(clippy::float_arithmetic, clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, missing_docs, unreachable_pub, reason = "a test")]
+#![allow(
+    clippy::float_arithmetic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test"
+)]
 
 mod campaign;
 mod scenario;

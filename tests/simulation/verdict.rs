@@ -7,14 +7,20 @@ use jetlag::testing::World;
 
 use crate::shop::chain::{Chain, HEAD};
 use crate::shop::events::{
-    Charged, Declined, Flagged, OrderCancelled, OrderConfirmed, OrderPlaced, Passed, Rejected, Released, Reserved, Seen,
+    Charged, Declined, Flagged, OrderCancelled, OrderConfirmed, OrderPlaced, Passed, Rejected, Released,
+    Reserved, Seen,
 };
 use crate::shop::gateway::Gateway;
 use crate::shop::oracle::{Flags, Oracle};
 use crate::shop::stockroom::{AT_FIRST, Stock};
 
 /// Checks everything; the first thing that is not true is the error.
-pub fn check(world: &World, gateway: &Gateway, oracle: &Oracle, orders: &[OrderPlaced]) -> Result<(), String> {
+pub fn check(
+    world: &World,
+    gateway: &Gateway,
+    oracle: &Oracle,
+    orders: &[OrderPlaced],
+) -> Result<(), String> {
     orders_end(world, gateway, orders)?;
     stock_is_whole(world, orders)?;
     oracle_was_heard_once(world, oracle, orders)?;
@@ -55,7 +61,11 @@ fn orders_end(world: &World, gateway: &Gateway, orders: &[OrderPlaced]) -> Resul
     same("orders charged, and those confirmed", &charged, &confirmed)?;
     same("orders rejected or declined, and those cancelled", &either(&rejected, &declined), &cancelled)?;
     for (one, other) in [(&reserved, &rejected), (&charged, &declined), (&confirmed, &cancelled)] {
-        same("orders that went both ways, and none", &one.intersection(other).cloned().collect(), &BTreeSet::new())?;
+        same(
+            "orders that went both ways, and none",
+            &one.intersection(other).cloned().collect(),
+            &BTreeSet::new(),
+        )?;
     }
 
     let ledger = gateway.ledger();
@@ -66,7 +76,8 @@ fn orders_end(world: &World, gateway: &Gateway, orders: &[OrderPlaced]) -> Resul
 
 /// No stock is ever negative or lost, nothing stays reserved, and every decision was made on stock that there was.
 fn stock_is_whole(world: &World, orders: &[OrderPlaced]) -> Result<(), String> {
-    let skus: BTreeSet<&str> = orders.iter().flat_map(|order| &order.lines).map(|line| line.sku.as_str()).collect();
+    let skus: BTreeSet<&str> =
+        orders.iter().flat_map(|order| &order.lines).map(|line| line.sku.as_str()).collect();
     let mut moves: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for sku in skus {
         let mut before = Stock::default();
@@ -92,7 +103,9 @@ fn stock_is_whole(world: &World, orders: &[OrderPlaced]) -> Result<(), String> {
     for (order_id, seen) in reserved.chain(rejected) {
         for Seen { sku, moves: seen } in seen {
             if !moves.get(&sku).is_some_and(|moves| moves.starts_with(&seen)) {
-                return Err(format!("order {order_id} was decided on stock of {sku} that never was: {seen:?}"));
+                return Err(format!(
+                    "order {order_id} was decided on stock of {sku} that never was: {seen:?}"
+                ));
             }
         }
     }
@@ -118,7 +131,8 @@ fn oracle_was_heard_once(world: &World, oracle: &Oracle, orders: &[OrderPlaced])
         let order = orders.iter().find(|order| order.order_id == order_id);
         let count = order.and_then(|order| counts.get(order.customer.as_str())).copied().unwrap_or_default();
         let about = Subject::any_of_type("orders.placed", &order_id).as_str().replace('*', "");
-        let is_dead = letters.iter().any(|letter| letter.function == "oracle" && letter.input.starts_with(&about));
+        let is_dead =
+            letters.iter().any(|letter| letter.function == "oracle" && letter.input.starts_with(&about));
         let is_silent = !passed.contains(&order_id) && !because.contains(&order_id) && !is_dead;
         if is_silent && saw.iter().all(|&saw| saw > count) {
             return Err(format!("silence about {order_id} because of {saw:?} flags, and there are {count}"));

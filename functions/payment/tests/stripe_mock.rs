@@ -35,7 +35,8 @@ async fn stripes_own_description_accepts_our_request() {
     tokio::time::timeout(Duration::from_secs(30), listening).await.expect("stripe-mock listens");
 
     let url = format!("http://{address}");
-    let mut env = Environment::of([("PAYMENT_GATEWAY_URL", url.as_str()), ("PAYMENT_GATEWAY_KEY", "sk_test_123")]);
+    let mut env =
+        Environment::of([("PAYMENT_GATEWAY_URL", url.as_str()), ("PAYMENT_GATEWAY_KEY", "sk_test_123")]);
     let gateway = Gateway::from_env(&mut env);
     let failure = charge(&gateway, Event::of(InventoryReserved::example())).await;
     // Its fixture is an intent that still wants a payment method, which is no charge: what counts is that the request

@@ -51,7 +51,8 @@ pub(crate) enum Admission {
 /// Publishes `message`, which insists on being the first in its scope.
 pub(crate) async fn publish_once<B: Broker>(broker: &B, message: Message) -> Result<Admission, PublishError> {
     let subject = message.subject.clone();
-    let scope = message.expect.as_ref().and_then(|expect| expect.scope.clone()).unwrap_or_else(|| subject.clone());
+    let scope =
+        message.expect.as_ref().and_then(|expect| expect.scope.clone()).unwrap_or_else(|| subject.clone());
     let error = match broker.publish(Stream::Events, vec![message]).await {
         Ok(_) => return Ok(Admission::Now),
         Err(error @ (PublishError::Refused | PublishError::Ambiguous(_))) => error,
@@ -66,11 +67,15 @@ pub(crate) async fn publish_once<B: Broker>(broker: &B, message: Message) -> Res
 }
 
 /// The message that puts an event from outside on its own subject.
-pub(crate) fn admission(cause: &Cause, envelope: &Envelope, kind: &EventKind, payload: bytes::Bytes) -> Message {
+pub(crate) fn admission(
+    cause: &Cause,
+    envelope: &Envelope,
+    kind: &EventKind,
+    payload: bytes::Bytes,
+) -> Message {
     let mut message = Message::new(cause.subject.clone(), payload);
     message.headers = provenance(cause);
-    let scope =
-        kind.once_per_aggregate.then(|| Subject::any_of_type(kind.name, &envelope.aggregate_id));
+    let scope = kind.once_per_aggregate.then(|| Subject::any_of_type(kind.name, &envelope.aggregate_id));
     message.expect = Some(Expect { sequence: 0, scope });
     message
 }
@@ -80,7 +85,10 @@ fn check<'t, R>(terms: &'t Terms, delivery: &Delivery<R>) -> Result<(Inbound, &'
     let envelope = &inbound.input.envelope;
     let unreadable = |reason, error| Unreadable { reason, error };
     let kind = terms.admits.iter().find(|kind| kind.name == envelope.kind).ok_or_else(|| {
-        unreadable(Reason::UnknownType, format!("{:?} is none of the types that are admitted here", envelope.kind))
+        unreadable(
+            Reason::UnknownType,
+            format!("{:?} is none of the types that are admitted here", envelope.kind),
+        )
     })?;
     if delivery.subject.as_str() != kind.name {
         let error = format!("an event of type {} came on {}", kind.name, delivery.subject);
@@ -89,7 +97,8 @@ fn check<'t, R>(terms: &'t Terms, delivery: &Delivery<R>) -> Result<(Inbound, &'
     let aggregate_id =
         (kind.check)(&envelope.data).map_err(|error| unreadable(Reason::InvalidData, chain(&error)))?;
     if aggregate_id != envelope.aggregate_id {
-        let error = format!("aggregate_id is {:?}, and the data is about {aggregate_id:?}", envelope.aggregate_id);
+        let error =
+            format!("aggregate_id is {:?}, and the data is about {aggregate_id:?}", envelope.aggregate_id);
         return Err(unreadable(Reason::InvalidData, error));
     }
     Ok((inbound, kind))

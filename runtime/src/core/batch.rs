@@ -19,7 +19,8 @@ use crate::telemetry::spans;
 
 /// Takes `deliveries`, oldest first, from their arrival to the answers to the broker.
 pub(crate) async fn live_batch<B: Broker>(engine: Arc<Engine<B>>, deliveries: Vec<Delivery<B::Receipt>>) {
-    let _held: Vec<_> = deliveries.iter().map(|delivery| engine.pulse.hold(delivery.receipt.clone())).collect();
+    let _held: Vec<_> =
+        deliveries.iter().map(|delivery| engine.pulse.hold(delivery.receipt.clone())).collect();
     let mut inbound: Vec<Inbound> =
         deliveries.iter().map(|delivery| Inbound::record(&engine.terms, delivery)).collect();
     inbound.sort_by_key(|inbound| inbound.input.sequence);
@@ -28,7 +29,8 @@ pub(crate) async fn live_batch<B: Broker>(engine: Arc<Engine<B>>, deliveries: Ve
     let began = Instant::now();
     let mut covered = u64::MAX;
     let disposition = attempt(&engine, &inbound, &mut covered).instrument(span).await;
-    let behind = Disposition::Release { after: RELEASE_DELAY, why: "what comes before it has yet to come".into() };
+    let behind =
+        Disposition::Release { after: RELEASE_DELAY, why: "what comes before it has yet to come".into() };
     let disposition_of = |sequence| if sequence <= covered { &disposition } else { &behind };
     let now = engine.broker.now();
     for inbound in &inbound {
@@ -56,7 +58,10 @@ async fn attempt<B: Broker>(engine: &Engine<B>, inbound: &[Inbound], covered: &m
             Err(Failure { verdict, error }) => {
                 let after = match verdict {
                     Verdict::Retry { after: Some(after) } => after,
-                    Verdict::Retry { after: None } | Verdict::Outage | Verdict::Release | Verdict::Reject(_) => RELEASE_DELAY,
+                    Verdict::Retry { after: None }
+                    | Verdict::Outage
+                    | Verdict::Release
+                    | Verdict::Reject(_) => RELEASE_DELAY,
                 };
                 return Disposition::Release { after, why: error };
             }
@@ -72,7 +77,8 @@ async fn run<B: Broker>(engine: &Engine<B>, inbound: &[Inbound]) -> Result<(Outc
     let inputs = inbound.iter().map(|inbound| inbound.input.clone()).collect();
     let effects = bounded(engine.terms.time_limit, engine.handler.invoke(inputs, state.clone())).await?;
     let upto = effects.upto.unwrap_or(u64::MAX);
-    let written = effects.writes.iter().map(|write| Subject::of_state(engine.terms.name, write.kind, &write.key));
+    let written =
+        effects.writes.iter().map(|write| Subject::of_state(engine.terms.name, write.kind, &write.key));
     state.read_before_write(written.collect()).await?;
     let plan = plan_batch(&first.cause, effects, engine.broker.now(), engine.broker.message_bytes_max())?;
     Ok((engine.commit(plan, state.reads()).await, upto))

@@ -79,7 +79,9 @@ impl Circuit {
                 State::Open { until: now + settings.open_for }
             }
             (State::Closed { outages }, _, Health::Down) => State::Closed { outages: outages + 1 },
-            (State::Closed { .. }, _, Health::Up) | (State::Probing, true, Health::Up) => State::Closed { outages: 0 },
+            (State::Closed { .. }, _, Health::Up) | (State::Probing, true, Health::Up) => {
+                State::Closed { outages: 0 }
+            }
             (State::Probing, true, Health::Down) => State::Open { until: now + settings.open_for },
             // A probe that showed nothing: the next one may try at once.
             (State::Probing, true, Health::Unknown) => State::Open { until: now },

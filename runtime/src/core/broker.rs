@@ -45,7 +45,11 @@ impl Message {
     pub(crate) fn size(&self) -> usize {
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
         let scope = self.expect.as_ref().and_then(|expect| expect.scope.as_ref());
-        self.subject.as_str().len() + headers + self.payload.len() + scope.map_or(0, |s| s.as_str().len()) + HEADER_BYTES
+        self.subject.as_str().len()
+            + headers
+            + self.payload.len()
+            + scope.map_or(0, |s| s.as_str().len())
+            + HEADER_BYTES
     }
 }
 

@@ -80,11 +80,13 @@ pub(crate) fn plan(
     }
     for event in outbound {
         let index = events.len();
-        let once = event.kind.once_per_aggregate.then(|| Subject::any_of_type(event.kind.name, &event.aggregate_id));
+        let once =
+            event.kind.once_per_aggregate.then(|| Subject::any_of_type(event.kind.name, &event.aggregate_id));
         let envelope = Envelope::around(event, cause.id(index), now, cause.trace_id.clone());
         let mut message = Message::new(envelope.subject(), encode(&envelope)?);
         message.headers = provenance(cause);
-        message.expect = Some(Expect { sequence: 0, scope: if index == 0 { Some(cause.scope()) } else { once } });
+        message.expect =
+            Some(Expect { sequence: 0, scope: if index == 0 { Some(cause.scope()) } else { once } });
         events.push(message);
     }
     within_limits(Plan { guard: Some(cause.scope()), events, writes }, message_bytes_max)
@@ -98,7 +100,8 @@ pub(crate) fn plan_batch(
     message_bytes_max: usize,
 ) -> Result<Plan, Failure> {
     if effects.writes.is_empty() && !effects.events.is_empty() {
-        let why = "a batch handler that emits events must also write state: it tells a batch that comes again";
+        let why =
+            "a batch handler that emits events must also write state: it tells a batch that comes again";
         return Err(Failure::because(Reason::EffectsInvalid, why));
     }
     let writes = effects.writes.into_iter().map(|write| state_write(cause, write)).collect();
@@ -139,7 +142,10 @@ pub(crate) fn receipt(cause: &Cause, dead: Option<Reason>, now: OffsetDateTime) 
 
 fn encode(envelope: &Envelope) -> Result<Bytes, Failure> {
     envelope.write().map(Bytes::from).map_err(|error| {
-        Failure::because(Reason::EffectsInvalid, format_args!("{} does not serialise: {error}", envelope.kind))
+        Failure::because(
+            Reason::EffectsInvalid,
+            format_args!("{} does not serialise: {error}", envelope.kind),
+        )
     })
 }
 
@@ -175,7 +181,8 @@ fn within_limits(plan: Plan, message_bytes_max: usize) -> Result<Plan, Failure> 
     if plan.bytes() > GROUP_BYTES_MAX {
         return too_large(format!("{} bytes; one commit holds {GROUP_BYTES_MAX}", plan.bytes()));
     }
-    let largest = plan.events.iter().map(Message::size).chain(plan.writes.iter().map(|w| w.value.len() + 512)).max();
+    let largest =
+        plan.events.iter().map(Message::size).chain(plan.writes.iter().map(|w| w.value.len() + 512)).max();
     match largest {
         Some(bytes) if bytes > message_bytes_max => {
             too_large(format!("a message of {bytes} bytes; the broker takes {message_bytes_max}"))

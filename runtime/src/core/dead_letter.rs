@@ -37,7 +37,8 @@ pub(crate) async fn bury<B: Broker>(
     error: &str,
 ) -> Result<Burial, NotBuried> {
     let now = broker.now();
-    let receipt = receipt(&inbound.cause, Some(reason), now).map_err(|failure| NotBuried::Unknown(failure.to_string()))?;
+    let receipt = receipt(&inbound.cause, Some(reason), now)
+        .map_err(|failure| NotBuried::Unknown(failure.to_string()))?;
     match broker.publish(Stream::Events, vec![receipt]).await {
         Ok(_) => {}
         Err(PublishError::Refused) => match broker.last(Stream::Events, &inbound.cause.scope()).await {
@@ -45,7 +46,9 @@ pub(crate) async fn bury<B: Broker>(
             Ok(Some(found)) if found.header(headers::REASON).is_some() => {}
             Ok(Some(_)) => return Ok(Burial::Committed),
             // A replica that lags behind: it is not known what refused the receipt.
-            Ok(None) => return Err(NotBuried::Unknown("what was committed for it cannot be read yet".into())),
+            Ok(None) => {
+                return Err(NotBuried::Unknown("what was committed for it cannot be read yet".into()));
+            }
             Err(unavailable) => return Err(NotBuried::Unknown(unavailable.to_string())),
         },
         Err(error) => return Err(error.into()),

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::Terms;
 use crate::contract::Durability;
 use crate::core::breaker::{Circuit, Pass, Position};
 use crate::core::broker::{Broker, Stream};
@@ -19,12 +20,13 @@ use crate::handler::{Bindings, Invoke};
 use crate::state::State;
 use crate::subject::Subject;
 use crate::telemetry::meter::Meter;
-use crate::Terms;
 
 /// How often a handler runs again on newer state before that counts as a failed attempt.
 pub(crate) const RERUNS_MAX: u32 = 64;
 /// How long an input that could not be finished stays with the broker before it is delivered again.
 pub(crate) const RELEASE_DELAY: Duration = Duration::from_secs(1);
+/// The same, while another input probes the circuit.
+pub(crate) const PROBE_DELAY: Duration = Duration::from_millis(250);
 /// The same, while the stream is full.
 pub(crate) const FULL_DELAY: Duration = Duration::from_secs(5);
 
@@ -85,7 +87,8 @@ impl<B: Broker> Engine<B> {
                 outcome => return self.counted(outcome),
             }
         }
-        let alone = plan.writes.is_empty() && plan.events.len() == 1 && self.terms.durability == Durability::Default;
+        let alone =
+            plan.writes.is_empty() && plan.events.len() == 1 && self.terms.durability == Durability::Default;
         let outcome = if plan.is_empty() {
             Outcome::Committed
         } else if alone {
@@ -132,7 +135,8 @@ impl<B: Broker> Engine<B> {
         self.meter.breaker(position);
         match position {
             Position::Open => tracing::warn!(
-                open_for_ms = self.terms.breaker.map(|b| u64::try_from(b.open_for.as_millis()).unwrap_or(u64::MAX)),
+                open_for_ms =
+                    self.terms.breaker.map(|b| u64::try_from(b.open_for.as_millis()).unwrap_or(u64::MAX)),
                 "circuit breaker opened: inputs wait in the stream"
             ),
             Position::Closed => tracing::info!("circuit breaker closed"),

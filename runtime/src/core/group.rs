@@ -115,7 +115,8 @@ async fn publish_group<B: Broker>(broker: &B, states: &States<B>, group: Vec<Sub
     if assembled.messages.is_empty() {
         return answer_all(group, &Outcome::Committed);
     }
-    metrics::histogram!(crate::telemetry::names::GROUP_SIZE).record(crate::telemetry::meter::count(group.len()));
+    metrics::histogram!(crate::telemetry::names::GROUP_SIZE)
+        .record(crate::telemetry::meter::count(group.len()));
     let result = broker.publish(Stream::Events, assembled.messages.clone()).await;
     match result {
         Ok(last) => {

@@ -78,7 +78,9 @@ impl Inbound {
         let own = envelope.subject();
         let subject = match delivery.stream {
             Stream::Events => delivery.subject.clone(),
-            Stream::Retry => delivery.header(headers::SUBJECT).map_or_else(|| own.clone(), Subject::from_broker),
+            Stream::Retry => {
+                delivery.header(headers::SUBJECT).map_or_else(|| own.clone(), Subject::from_broker)
+            }
             Stream::Intake | Stream::DeadLetters | Stream::Audit => own.clone(),
         };
         if subject != own {
@@ -97,7 +99,8 @@ impl Inbound {
             .map_or_else(|| delivery.subject.clone(), Subject::from_broker);
         let envelope = Envelope::read(&delivery.payload).unwrap_or_else(|_| {
             let parts = original.parse_event();
-            let id = parts.as_ref().map_or_else(|| delivery.sequence.to_string(), |parts| parts.event_id.clone());
+            let id =
+                parts.as_ref().map_or_else(|| delivery.sequence.to_string(), |parts| parts.event_id.clone());
             Envelope {
                 trace_id: identity::trace_id(&id),
                 kind: parts.as_ref().map_or_else(|| "unknown.unknown".into(), |parts| parts.kind.clone()),
@@ -110,9 +113,16 @@ impl Inbound {
         Self::of(terms.name, envelope, original, delivery)
     }
 
-    fn of<R>(function: &'static str, mut envelope: Envelope, subject: Subject, delivery: &Delivery<R>) -> Self {
+    fn of<R>(
+        function: &'static str,
+        mut envelope: Envelope,
+        subject: Subject,
+        delivery: &Delivery<R>,
+    ) -> Self {
         let attempt = match delivery.stream {
-            Stream::Retry => delivery.header(headers::ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1),
+            Stream::Retry => {
+                delivery.header(headers::ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1)
+            }
             _ => 1,
         };
         let history = delivery.header(headers::HISTORY).and_then(|json| serde_json::from_str(json).ok());

@@ -77,6 +77,7 @@ async fn take<B: Broker>(
     match pulled {
         Pulled::Delivery(delivery) => {
             holding.asked = holding.asked.saturating_sub(1);
+            engine.meter.delivered(delivery.delivered);
             if engine.terms.batch > 1 && stream != Stream::Intake {
                 let batch = gather(engine, lane, holding, *delivery).await;
                 start(holding, live_batch(Arc::clone(engine), batch));

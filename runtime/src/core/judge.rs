@@ -93,6 +93,8 @@ mod tests {
     fn a_rejection_is_never_retried_and_a_time_asked_for_is_kept() {
         assert!(matches!(judge(Failure::reject("x"), 1, &RETRY, 0), Disposition::DeadLetter { .. }));
         let asked = Failure::retry_after(Duration::from_secs(77), "x");
-        assert!(matches!(judge(asked, 1, &RETRY, 0), Disposition::Retry { after, .. } if after.as_secs() == 77));
+        assert!(
+            matches!(judge(asked, 1, &RETRY, 0), Disposition::Retry { after, .. } if after.as_secs() == 77)
+        );
     }
 }

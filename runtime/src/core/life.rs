@@ -11,7 +11,7 @@ use tracing::Instrument;
 use crate::core::broker::{Broker, Delivery};
 use crate::core::commit::{Plan, plan};
 use crate::core::dead_letter::{Burial, NotBuried, bury, bury_unreadable};
-use crate::core::engine::{Engine, FULL_DELAY, RELEASE_DELAY, RERUNS_MAX};
+use crate::core::engine::{Engine, FULL_DELAY, PROBE_DELAY, RELEASE_DELAY, RERUNS_MAX};
 use crate::core::group::Outcome;
 use crate::core::inbound::{Inbound, Unreadable};
 use crate::core::judge::{Disposition, health, judge};
@@ -62,9 +62,12 @@ async fn attempt<B: Broker>(engine: &Engine<B>, inbound: &Inbound) -> Dispositio
         let seed = engine.broker.now().unix_timestamp_nanos().unsigned_abs() as u64 ^ inbound.input.sequence;
         judge(failure, inbound.input.attempt, &engine.terms.retry, seed)
     };
+    // What a run has read stays at hand for the next one, so that it decides at once, before it changes again.
+    let mut _before: Option<State> = None;
     for _ in 0..RERUNS_MAX {
         let Some(pass) = engine.pass() else {
-            let after = engine.circuit.opens_in(Instant::now()).min(RELEASE_DELAY);
+            // Until the probe: sooner it would only be given back again.
+            let after = engine.circuit.opens_in(Instant::now()).max(PROBE_DELAY);
             return Disposition::Release { after, why: "the circuit breaker is open".into() };
         };
         let state = engine.view();
@@ -76,7 +79,10 @@ async fn attempt<B: Broker>(engine: &Engine<B>, inbound: &Inbound) -> Dispositio
             Ok(ready) => ready,
             // To give up is a decision too: not on state that has not come true, or is no more.
             Err(failure) if failure.is_final() => match engine.confirm(state.reads()).await {
-                Outcome::Stale => continue,
+                Outcome::Stale => {
+                    _before = Some(state);
+                    continue;
+                }
                 Outcome::Unavailable(why) => return Disposition::Release { after: RELEASE_DELAY, why },
                 _ => return judged(failure),
             },
@@ -85,7 +91,7 @@ async fn attempt<B: Broker>(engine: &Engine<B>, inbound: &Inbound) -> Dispositio
         match engine.commit(plan, reads).await {
             Outcome::Committed => return Disposition::Ack { already: false },
             Outcome::Already => return Disposition::Ack { already: true },
-            Outcome::Stale => {}
+            Outcome::Stale => _before = Some(state),
             Outcome::Dead(reason) => {
                 let error = "an earlier run gave it up, and did not come to the end of that".into();
                 return Disposition::DeadLetter { reason, error };
@@ -95,7 +101,10 @@ async fn attempt<B: Broker>(engine: &Engine<B>, inbound: &Inbound) -> Dispositio
                 return Disposition::DeadLetter { reason: Reason::AlreadyExists, error };
             }
             Outcome::Full => {
-                return Disposition::Release { after: FULL_DELAY, why: "the stream of events is full".into() };
+                return Disposition::Release {
+                    after: FULL_DELAY,
+                    why: "the stream of events is full".into(),
+                };
             }
             Outcome::Unavailable(why) => return Disposition::Release { after: RELEASE_DELAY, why },
         }
@@ -111,7 +120,8 @@ async fn run<B: Broker>(
 ) -> Result<(Plan, Vec<(Subject, u64)>), Failure> {
     let handler = engine.handler.invoke(vec![inbound.input.clone()], state.clone());
     let effects = bounded(engine.terms.time_limit, handler).await?;
-    let written = effects.writes.iter().map(|write| Subject::of_state(engine.terms.name, write.kind, &write.key));
+    let written =
+        effects.writes.iter().map(|write| Subject::of_state(engine.terms.name, write.kind, &write.key));
     state.read_before_write(written.collect()).await?;
     let plan = plan(&inbound.cause, effects, engine.broker.now(), engine.broker.message_bytes_max())?;
     Ok((plan, state.reads()))
@@ -180,7 +190,11 @@ const fn release(why: String) -> Disposition {
 }
 
 /// Tells the broker what became of the input.
-pub(crate) async fn answer<B: Broker>(broker: &B, delivery: &Delivery<B::Receipt>, disposition: &Disposition) {
+pub(crate) async fn answer<B: Broker>(
+    broker: &B,
+    delivery: &Delivery<B::Receipt>,
+    disposition: &Disposition,
+) {
     match disposition {
         Disposition::Ack { .. } | Disposition::Retry { .. } | Disposition::DeadLetter { .. } => {
             broker.ack(&delivery.receipt).await;

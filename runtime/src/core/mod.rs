@@ -3,11 +3,11 @@
 //! It imports neither the broker's client nor an HTTP server: the broker is a trait with two implementations, the real
 //! one in [`jetstream`](crate::jetstream) and a simulated one for tests.
 
+pub(crate) mod admit;
+pub(crate) mod batch;
 pub(crate) mod breaker;
 pub(crate) mod broker;
 pub(crate) mod commit;
-pub(crate) mod admit;
-pub(crate) mod batch;
 pub(crate) mod dead_letter;
 pub(crate) mod engine;
 pub(crate) mod group;

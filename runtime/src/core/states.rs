@@ -82,7 +82,10 @@ impl<B: Broker> States<B> {
             let sequence = |subject: &Subject, version| {
                 table.committed(subject).filter(|committed| committed.version == version).map(|c| c.sequence)
             };
-            reads.into_iter().map(|(subject, version)| (sequence(&subject, version), subject, version)).collect()
+            reads
+                .into_iter()
+                .map(|(subject, version)| (sequence(&subject, version), subject, version))
+                .collect()
         };
         let looked = futures::stream::iter(known)
             .map(async |(known, subject, version)| {
@@ -115,7 +118,8 @@ impl<B: Broker> Load for States<B> {
             // What is known is pinned at once, so that it cannot go away while the rest is fetched.
             let mut loaded = self.lock().pin_known(&subjects);
             let known = subjects.iter().zip(&loaded).filter(|(_, loaded)| loaded.is_some());
-            let mut pins = Pins { states: self, subjects: known.map(|(subject, _)| subject.clone()).collect() };
+            let mut pins =
+                Pins { states: self, subjects: known.map(|(subject, _)| subject.clone()).collect() };
             let missing = subjects.iter().zip(&loaded).filter(|(_, loaded)| loaded.is_none());
             let missing: Vec<Subject> = missing.map(|(subject, _)| subject.clone()).collect();
             let fetched: Result<Vec<_>, _> = futures::stream::iter(missing)
@@ -130,7 +134,8 @@ impl<B: Broker> Load for States<B> {
             pins.subjects.clear();
             let mut table = self.lock();
             for loaded in loaded.iter_mut().filter(|loaded| loaded.is_none()) {
-                *loaded = fetched.next().map(|(subject, value, sequence)| table.pin(subject, value, sequence));
+                *loaded =
+                    fetched.next().map(|(subject, value, sequence)| table.pin(subject, value, sequence));
             }
             Ok(loaded.into_iter().flatten().collect())
         })
@@ -192,7 +197,11 @@ impl Table {
     }
 
     /// Accepts `writes` that were decided on `reads`: later handlers see them. Gives the versions of the writes.
-    pub(crate) fn write_ahead(&mut self, reads: &[(Subject, u64)], writes: &[StateWrite]) -> Result<Vec<u64>, Stale> {
+    pub(crate) fn write_ahead(
+        &mut self,
+        reads: &[(Subject, u64)],
+        writes: &[StateWrite],
+    ) -> Result<Vec<u64>, Stale> {
         let is_current = |(subject, version): &(Subject, u64)| {
             let current = self.entries.get(subject).and_then(|entry| entry.current.as_ref());
             current.is_some_and(|current| current.version == *version)
@@ -230,7 +239,9 @@ impl Table {
 
     /// `version` of `subject` will not come true, nor what was decided on it: the next handler reads it anew.
     pub(crate) fn forget(&mut self, subject: &Subject, version: u64) {
-        if let Some(entry) = self.entries.get_mut(subject) && entry.read_as <= version {
+        if let Some(entry) = self.entries.get_mut(subject)
+            && entry.read_as <= version
+        {
             entry.forget();
         }
     }

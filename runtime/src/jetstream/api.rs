@@ -44,13 +44,16 @@ pub(super) async fn request(
         request = request.headers(headers);
     }
     // The client's own time limit counts only the answer: sending may wait for a broker that takes nothing.
-    let sent = tokio::time::timeout(ANSWER_TIMEOUT * 2, client.send_request(subject.to_owned(), request)).await;
+    let sent =
+        tokio::time::timeout(ANSWER_TIMEOUT * 2, client.send_request(subject.to_owned(), request)).await;
     match sent {
         Ok(Ok(message)) => Ok(message),
         Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => {
             Err(RequestFailed::NoResponders { subject: subject.into() })
         }
         Ok(Err(error)) => Err(RequestFailed::NoAnswer { subject: subject.into(), why: error.to_string() }),
-        Err(_) => Err(RequestFailed::NoAnswer { subject: subject.into(), why: "the broker takes nothing".into() }),
+        Err(_) => {
+            Err(RequestFailed::NoAnswer { subject: subject.into(), why: "the broker takes nothing".into() })
+        }
     }
 }

@@ -44,7 +44,8 @@ impl JetStream {
 
     /// Sends what is answered to nobody; a broker that takes nothing must not stop the process.
     async fn send(&self, subject: &str, payload: Bytes) {
-        let sent = tokio::time::timeout(ANSWER_TIMEOUT, self.client.publish(subject.to_owned(), payload)).await;
+        let sent =
+            tokio::time::timeout(ANSWER_TIMEOUT, self.client.publish(subject.to_owned(), payload)).await;
         if !matches!(sent, Ok(Ok(()))) {
             tracing::warn!(subject, "an answer did not reach the broker: the input will be delivered again");
         }
@@ -62,7 +63,9 @@ impl JetStream {
     }
 
     async fn publish_batch(&self, mut messages: Vec<Message>) -> Result<u64, PublishError> {
-        let Some(last) = messages.pop() else { return Err(PublishError::Rejected("nothing to publish".into())) };
+        let Some(last) = messages.pop() else {
+            return Err(PublishError::Rejected("nothing to publish".into()));
+        };
         let id = uuid::Uuid::new_v4().simple().to_string();
         let mut sequence = 0u64;
         let mut batch = |commit: bool| {
@@ -178,8 +181,8 @@ fn acknowledged(json: &[u8]) -> Result<u64, PublishError> {
         seq: u64,
         error: Option<ApiError>,
     }
-    let answer: Answer =
-        serde_json::from_slice(json).map_err(|error| PublishError::Ambiguous(format!("an odd answer: {error}")))?;
+    let answer: Answer = serde_json::from_slice(json)
+        .map_err(|error| PublishError::Ambiguous(format!("an odd answer: {error}")))?;
     match answer.error {
         None => Ok(answer.seq),
         Some(error) if WRONG_LAST_SEQUENCE.contains(&error.err_code) => Err(PublishError::Refused),
@@ -201,7 +204,8 @@ pub(super) fn stored(message: async_nats::Message) -> Result<Option<Stored>, Una
         let at = headers.iter().position(|(key, _)| key == name)?;
         Some(headers.swap_remove(at).1)
     };
-    let (subject, sequence) = (take("Nats-Subject"), take("Nats-Sequence").and_then(|text| text.parse().ok()));
+    let (subject, sequence) =
+        (take("Nats-Subject"), take("Nats-Sequence").and_then(|text| text.parse().ok()));
     let (Some(subject), Some(sequence)) = (subject, sequence) else {
         return Err(Unavailable("an answer without subject and sequence".into()));
     };

@@ -125,7 +125,9 @@ impl Connection {
             .connection_timeout(CONNECT_TIMEOUT)
             .reconnect_delay_callback(|attempt| {
                 let exponent = u32::try_from(attempt.min(10)).unwrap_or(10);
-                Duration::from_millis(20).saturating_mul(2u32.saturating_pow(exponent)).min(RECONNECT_DELAY_MAX)
+                Duration::from_millis(20)
+                    .saturating_mul(2u32.saturating_pow(exponent))
+                    .min(RECONNECT_DELAY_MAX)
             })
             .event_callback(move |event| {
                 let link = link.clone();

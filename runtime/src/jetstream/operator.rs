@@ -93,8 +93,13 @@ impl Operator {
     /// There is no such stream, or no answer.
     pub async fn stream_state(&self, stream: &str) -> Result<StreamState, OperatorError> {
         let info = self.ask(&format!("$JS.API.STREAM.INFO.{stream}")).await?;
-        let number = |name: &str| info.pointer(&format!("/state/{name}")).and_then(Value::as_u64).unwrap_or_default();
-        Ok(StreamState { messages: number("messages"), bytes: number("bytes"), last_sequence: number("last_seq") })
+        let number =
+            |name: &str| info.pointer(&format!("/state/{name}")).and_then(Value::as_u64).unwrap_or_default();
+        Ok(StreamState {
+            messages: number("messages"),
+            bytes: number("bytes"),
+            last_sequence: number("last_seq"),
+        })
     }
 
     /// Inputs that the consumer `durable` on `stream` has not delivered, and those it waits for an answer to: the lag.
@@ -112,7 +117,12 @@ impl Operator {
     ///
     /// # Errors
     /// There is no such stream, or no answer.
-    pub async fn read(&self, stream: &str, filter: &str, from: u64) -> Result<Vec<ReadMessage>, OperatorError> {
+    pub async fn read(
+        &self,
+        stream: &str,
+        filter: &str,
+        from: u64,
+    ) -> Result<Vec<ReadMessage>, OperatorError> {
         let mut messages = Vec::new();
         let mut next = from.max(1);
         loop {
@@ -132,7 +142,12 @@ impl Operator {
     ///
     /// # Errors
     /// There is no such stream, or no answer.
-    pub async fn page(&self, stream: &str, filter: &str, from: u64) -> Result<Vec<ReadMessage>, OperatorError> {
+    pub async fn page(
+        &self,
+        stream: &str,
+        filter: &str,
+        from: u64,
+    ) -> Result<Vec<ReadMessage>, OperatorError> {
         self.read_batch(stream, filter, from.max(1)).await
     }
 
@@ -140,7 +155,12 @@ impl Operator {
     ///
     /// # Errors
     /// No stream takes the subject, or no answer.
-    pub async fn publish(&self, subject: &str, message_id: &str, payload: Bytes) -> Result<(), OperatorError> {
+    pub async fn publish(
+        &self,
+        subject: &str,
+        message_id: &str,
+        payload: Bytes,
+    ) -> Result<(), OperatorError> {
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", message_id);
         let answer = request(&self.client, subject, Some(headers), payload).await;
@@ -148,7 +168,12 @@ impl Operator {
         refused(&answer.payload).map(drop)
     }
 
-    async fn read_batch(&self, stream: &str, filter: &str, from: u64) -> Result<Vec<ReadMessage>, OperatorError> {
+    async fn read_batch(
+        &self,
+        stream: &str,
+        filter: &str,
+        from: u64,
+    ) -> Result<Vec<ReadMessage>, OperatorError> {
         let no_answer = |why: &dyn std::fmt::Display| OperatorError::NoAnswer(why.to_string());
         let inbox = self.client.new_inbox();
         let mut answers = self.client.subscribe(inbox.clone()).await.map_err(|error| no_answer(&error))?;
@@ -166,9 +191,11 @@ impl Operator {
                     Some(503) => return Err(no_answer(&format!("is there a stream {stream}?"))),
                     _ => {}
                 }
-                let stored_at = message.headers.as_ref().and_then(|h| h.get("Nats-Time-Stamp")).and_then(|text| {
-                    OffsetDateTime::parse(text.as_str(), &time::format_description::well_known::Rfc3339).ok()
-                });
+                let stored_at =
+                    message.headers.as_ref().and_then(|h| h.get("Nats-Time-Stamp")).and_then(|text| {
+                        OffsetDateTime::parse(text.as_str(), &time::format_description::well_known::Rfc3339)
+                            .ok()
+                    });
                 let stored = stored(message).map_err(|error| no_answer(&error))?;
                 if let Some(stored) = stored {
                     messages.push(ReadMessage {
@@ -194,8 +221,8 @@ impl Operator {
 }
 
 fn refused(json: &[u8]) -> Result<Value, OperatorError> {
-    let answer: Value =
-        serde_json::from_slice(json).map_err(|error| OperatorError::NoAnswer(format!("an odd answer: {error}")))?;
+    let answer: Value = serde_json::from_slice(json)
+        .map_err(|error| OperatorError::NoAnswer(format!("an odd answer: {error}")))?;
     match answer.get("error") {
         None => Ok(answer),
         Some(error) => Err(OperatorError::Refused(error.to_string())),

@@ -32,7 +32,9 @@ pub enum ProvisionError {
     #[error("JetStream does not answer: {0}")]
     NoAnswer(String),
     /// What is there is not what the contracts need.
-    #[error("{what} is there and differs; change it by hand, or remove it if nothing needs it:\n{difference}")]
+    #[error(
+        "{what} is there and differs; change it by hand, or remove it if nothing needs it:\n{difference}"
+    )]
     Differs {
         /// Which stream or consumer.
         what: String,
@@ -68,7 +70,9 @@ async fn provision_stream(
 ) -> Result<(), ProvisionError> {
     let what = format!("stream {}", spec.name);
     for _ in 0..RACES_MAX {
-        let Some(found) = ask(client, &format!("$JS.API.STREAM.INFO.{}", spec.name), &Value::Null, &what).await? else {
+        let Some(found) =
+            ask(client, &format!("$JS.API.STREAM.INFO.{}", spec.name), &Value::Null, &what).await?
+        else {
             match ask(client, &format!("$JS.API.STREAM.CREATE.{}", spec.name), &spec.config, &what).await {
                 Ok(_) => {
                     done.created.push(what);
@@ -136,7 +140,12 @@ async fn provision_consumer(
 }
 
 /// The broker's answer, or `None` if there is no such thing.
-async fn ask(client: &Client, subject: &str, body: &Value, what: &str) -> Result<Option<Value>, ProvisionError> {
+async fn ask(
+    client: &Client,
+    subject: &str,
+    body: &Value,
+    what: &str,
+) -> Result<Option<Value>, ProvisionError> {
     let payload = if body.is_null() { Bytes::new() } else { body.to_string().into() };
     let answer = request(client, subject, None, payload).await;
     let answer = answer.map_err(|failed| ProvisionError::NoAnswer(failed.to_string()))?;
@@ -195,7 +204,8 @@ fn contains(found: &Value, wanted: &Value) -> bool {
             wanted.iter().all(|(name, value)| found.get(name).is_some_and(|found| contains(found, value)))
         }
         (Value::Array(found), Value::Array(wanted)) => {
-            found.len() == wanted.len() && found.iter().zip(wanted).all(|(found, wanted)| contains(found, wanted))
+            found.len() == wanted.len()
+                && found.iter().zip(wanted).all(|(found, wanted)| contains(found, wanted))
         }
         (found, wanted) => found == wanted,
     }
@@ -208,7 +218,8 @@ mod tests {
 
     #[test]
     fn a_difference_names_the_field_and_both_values() {
-        let wanted = json!({"discard": "new", "max_age": 1, "storage": "file", "sources": [{"name": "EVENTS"}]});
+        let wanted =
+            json!({"discard": "new", "max_age": 1, "storage": "file", "sources": [{"name": "EVENTS"}]});
         let found = json!({"discard": "old", "max_age": 2, "storage": "file", "sources": [{"name": "EVENTS", "more": 1}]});
         assert_eq!(difference(&wanted, &found, false), ["  discard: there is \"old\", needed is \"new\""]);
     }

@@ -83,7 +83,11 @@ impl PullLane {
 
     fn lost(&mut self, why: &str) -> Pulled<Arc<str>> {
         self.asking = false;
-        tracing::debug!(stream = JetStream::name(self.stream), why, "a request for inputs is lost, and made again");
+        tracing::debug!(
+            stream = JetStream::name(self.stream),
+            why,
+            "a request for inputs is lost, and made again"
+        );
         Pulled::Lost
     }
 }
@@ -96,7 +100,8 @@ impl Lane<Arc<str>> for PullLane {
             "idle_heartbeat": u64::try_from(HEARTBEAT.as_nanos()).unwrap_or(u64::MAX),
         });
         self.asking = true;
-        let sent = self.client.publish_with_reply(self.request.clone(), self.inbox.clone(), ask.to_string().into());
+        let sent =
+            self.client.publish_with_reply(self.request.clone(), self.inbox.clone(), ask.to_string().into());
         // One that does not go out is noticed by the silence that follows.
         let _ = tokio::time::timeout(HEARTBEAT, sent).await;
     }

@@ -34,12 +34,18 @@ impl Session {
     }
 
     /// Whether the function's consumers are there, or which one is not.
-    pub(crate) async fn consumers_there(&self, durable: &str, lanes: &[(Stream, usize)]) -> Result<(), String> {
+    pub(crate) async fn consumers_there(
+        &self,
+        durable: &str,
+        lanes: &[(Stream, usize)],
+    ) -> Result<(), String> {
         for (stream, _) in lanes {
             let stream = JetStream::name(*stream);
             let subject = format!("$JS.API.CONSUMER.INFO.{stream}.{durable}");
-            let answer = request(&self.client, &subject, None, Bytes::new()).await.map_err(|e| e.to_string())?;
-            let json: serde_json::Value = serde_json::from_slice(&answer.payload).map_err(|e| e.to_string())?;
+            let answer =
+                request(&self.client, &subject, None, Bytes::new()).await.map_err(|e| e.to_string())?;
+            let json: serde_json::Value =
+                serde_json::from_slice(&answer.payload).map_err(|e| e.to_string())?;
             if let Some(error) = json.get("error") {
                 return Err(format!("no consumer {durable} on {stream}: {error}"));
             }

@@ -137,6 +137,13 @@ impl Meter {
         counter!(names::COMMITS, "function" => self.function, "outcome" => outcome).increment(1);
     }
 
+    /// An input was delivered, for the `delivered`th time.
+    pub(crate) fn delivered(&self, delivered: u64) {
+        if delivered > 1 {
+            counter!(names::REDELIVERIES, "function" => self.function).increment(1);
+        }
+    }
+
     /// The circuit breaker has moved.
     pub(crate) fn breaker(&self, position: Position) {
         self.breaker.set(match position {

@@ -72,7 +72,8 @@ fn describe(recorder: &dyn Recorder, terms: &Terms) {
     let about = "From an input's coming to its outcome being durable, by status: success, error.";
     recorder.describe_histogram(duration.into(), Some(Unit::Seconds), about.into());
     for metric in METRICS {
-        let (name, unit, about) = (metric.name.into(), Some(metric.unit), SharedString::from(metric.about));
+        let about = SharedString::from(format!("{} Labels: {}.", metric.about, metric.labels.join(", ")));
+        let (name, unit) = (metric.name.into(), Some(metric.unit));
         match metric.kind {
             "counter" => recorder.describe_counter(name, unit, about),
             "gauge" => recorder.describe_gauge(name, unit, about),

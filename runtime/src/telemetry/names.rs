@@ -4,17 +4,17 @@ use metrics::Unit;
 
 /// A metric: its name, kind, unit, labels and meaning.
 #[derive(Debug, Clone, Copy)]
-pub struct Metric {
+pub(crate) struct Metric {
     /// The name that Prometheus has.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// `counter`, `gauge` or `histogram`.
-    pub kind: &'static str,
+    pub(crate) kind: &'static str,
     /// The unit of its values.
-    pub unit: Unit,
+    pub(crate) unit: Unit,
     /// The labels, each with few values.
-    pub labels: &'static [&'static str],
+    pub(crate) labels: &'static [&'static str],
     /// What it tells.
-    pub about: &'static str,
+    pub(crate) about: &'static str,
 }
 
 /// Ends the name of the histogram of handling times, after the function's own name: `payment_process_duration_seconds`.
@@ -28,6 +28,7 @@ pub(crate) const PROCESS_DURATION_BUCKETS: [f64; 4] = [0.1, 0.3, 1.0, 3.0];
 
 pub(crate) const HANDLED: &str = "jetlag_handled_total";
 pub(crate) const ADMITTED: &str = "jetlag_admitted_total";
+pub(crate) const REDELIVERIES: &str = "jetlag_redeliveries_total";
 pub(crate) const DEAD_LETTERS: &str = "jetlag_dead_letters_total";
 pub(crate) const QUEUE_TIME: &str = "jetlag_queue_time_seconds";
 pub(crate) const COMMITS: &str = "jetlag_commits_total";
@@ -69,7 +70,7 @@ pub(crate) mod otel {
 }
 
 /// Every metric but the function's own histogram of handling times.
-pub const METRICS: &[Metric] = &[
+pub(crate) const METRICS: &[Metric] = &[
     Metric {
         name: HANDLED,
         kind: "counter",
@@ -83,6 +84,13 @@ pub const METRICS: &[Metric] = &[
         unit: Unit::Count,
         labels: &["function", "outcome"],
         about: "Events from publishers outside, by outcome.",
+    },
+    Metric {
+        name: REDELIVERIES,
+        kind: "counter",
+        unit: Unit::Count,
+        labels: &["function"],
+        about: "Inputs that the broker delivered again: given back, or held by a process that died.",
     },
     Metric {
         name: DEAD_LETTERS,

@@ -36,7 +36,9 @@ impl Dice {
 
     /// A time of at most `most`, in whole milliseconds.
     pub fn up_to(&self, most: Duration) -> Duration {
-        Duration::from_millis(self.below(u64::try_from(most.as_millis()).unwrap_or(u64::MAX).saturating_add(1)))
+        Duration::from_millis(
+            self.below(u64::try_from(most.as_millis()).unwrap_or(u64::MAX).saturating_add(1)),
+        )
     }
 
     /// One of `choices`.

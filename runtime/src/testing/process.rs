@@ -11,11 +11,12 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::Terms;
 use crate::core::broker::Stream;
 use crate::core::engine::Engine;
 use crate::core::intake::pull;
 use crate::effects::Erased;
-use crate::failure::Failure;
+use crate::failure::{Failure, Verdict};
 use crate::handler::{Bindings, Input, Invoke, Running};
 use crate::state::State;
 use crate::testing::network::Network;
@@ -23,7 +24,6 @@ use crate::testing::network::connection::{Connection, Life};
 use crate::testing::network::lane::NetworkLane;
 use crate::testing::server::consumer::ACK_WAIT;
 use crate::testing::witness::Decision;
-use crate::Terms;
 
 /// How much longer than its limit a handler takes that hangs.
 const HANG: Duration = Duration::from_secs(5);
@@ -131,6 +131,8 @@ impl Watched {
         run.decision = match &result {
             Ok(effects) if effects.events.is_empty() && effects.writes.is_empty() => Decision::Nothing,
             Ok(_) => Decision::Something,
+            // The state could not be read: that is no attempt.
+            Err(Failure { verdict: Verdict::Release, .. }) => Decision::Released,
             Err(_) => Decision::Failed,
         };
         self.connection.step().await;
@@ -153,7 +155,11 @@ impl Drop for Run<'_> {
             let Self { watched: Watched { terms, .. }, inputs, decision } = self;
             wire.witness.ended(life.number, terms, inputs, *decision);
             wire.journal.note(now, || {
-                let what = inputs.iter().map(|i| format!("{} ({})", i.subject, i.attempt)).collect::<Vec<_>>().join(", ");
+                let what = inputs
+                    .iter()
+                    .map(|i| format!("{} ({})", i.subject, i.attempt))
+                    .collect::<Vec<_>>()
+                    .join(", ");
                 format!("{life} ran {what}: {decision:?}")
             });
         }

@@ -71,6 +71,8 @@ pub(crate) enum Decision {
     Nothing,
     /// It failed, or did not end.
     Failed,
+    /// It could not be made, and does not count.
+    Released,
 }
 
 impl Witness {
@@ -125,7 +127,9 @@ impl Witness {
     }
 
     fn scheduled(&mut self, stored: &Stored) {
-        let (Some(terms), Some(cause)) = (self.terms(stored), stored.header(headers::SUBJECT)) else { return };
+        let (Some(terms), Some(cause)) = (self.terms(stored), stored.header(headers::SUBJECT)) else {
+            return;
+        };
         let cause = Subject::from_broker(cause);
         let attempt = attempt(stored);
         self.tally.retries += 1;
@@ -137,7 +141,8 @@ impl Witness {
 
     fn letter(&mut self, stored: &Stored) {
         let Some(terms) = self.terms(stored) else { return };
-        let (Some(origin), Some(cause)) = (stored.header(headers::ORIGIN), stored.header(headers::SUBJECT)) else {
+        let (Some(origin), Some(cause)) = (stored.header(headers::ORIGIN), stored.header(headers::SUBJECT))
+        else {
             return self.object(format!("a dead letter without its origin: {}", stored.subject));
         };
         self.tally.letters += 1;
@@ -152,7 +157,10 @@ impl Witness {
         let is_exhausted = stored.header(headers::REASON) == Some(Reason::AttemptsExhausted.code());
         let is_premature = is_exhausted && !fate.failed.contains(&terms.retry.attempts);
         if letters > 1 || commits > 0 {
-            self.object(format!("{} has {letters} dead letters and {commits} commits for {cause}", terms.name));
+            self.object(format!(
+                "{} has {letters} dead letters and {commits} commits for {cause}",
+                terms.name
+            ));
         }
         if is_premature {
             self.object(format!("{} gives {cause} up before its last attempt has failed", terms.name));
@@ -162,9 +170,12 @@ impl Witness {
     /// A process of `function` tells the broker that it is done with `stored`.
     pub(crate) fn acked(&mut self, function: &'static str, stream: Stream, stored: &Stored) {
         self.tally.acks += 1;
-        let is_buried = self.buried.contains(&(function.to_owned(), format!("{stream:?} {}", stored.sequence)));
+        let is_buried =
+            self.buried.contains(&(function.to_owned(), format!("{stream:?} {}", stored.sequence)));
         let is_done = match stream {
-            Stream::Intake => Envelope::read(&stored.payload).is_ok_and(|e| self.admitted.contains(&e.subject())),
+            Stream::Intake => {
+                Envelope::read(&stored.payload).is_ok_and(|e| self.admitted.contains(&e.subject()))
+            }
             Stream::Events | Stream::Retry => {
                 let (cause, attempt) = cause_of(stream, stored);
                 self.fates.get(&(function, cause)).is_some_and(|fate| {
@@ -204,7 +215,9 @@ impl Witness {
                 let is_failed = |attempt| failed.is_some_and(|failed| failed.contains(&attempt));
                 if !(1..input.attempt).all(is_failed) {
                     let (name, subject, attempt) = (terms.name, &input.subject, input.attempt);
-                    objections.push(format!("{name} makes attempt {attempt} of {subject} though none failed before"));
+                    objections.push(format!(
+                        "{name} makes attempt {attempt} of {subject} though none failed before"
+                    ));
                 }
             }
         }
@@ -222,7 +235,7 @@ impl Witness {
         for input in inputs {
             let fate = self.fates.entry((terms.name, input.subject.clone())).or_default();
             match decision {
-                Decision::Something => {}
+                Decision::Something | Decision::Released => {}
                 Decision::Nothing => fate.is_nothing = true,
                 Decision::Failed => {
                     fate.failed.insert(input.attempt);
@@ -250,7 +263,10 @@ impl Witness {
                 // A later run may have found that there is nothing to do, before the letter was written.
                 let is_half_dead = fate.is_some_and(|fate| fate.receipts != fate.letters && !fate.is_nothing);
                 if !is_ended || is_half_dead {
-                    objections.push(format!("{} never came to an end with {}: {fate:?}", terms.name, event.subject));
+                    objections.push(format!(
+                        "{} never came to an end with {}: {fate:?}",
+                        terms.name, event.subject
+                    ));
                 }
             }
         }

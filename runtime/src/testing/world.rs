@@ -29,6 +29,8 @@ const TURNS_MAX: u64 = 1_000_000;
 const RESTART_MAX: Duration = Duration::from_secs(15);
 /// How long the broker is away, and how long the stream of events is full, at most.
 const OUTAGE_MAX: Duration = Duration::from_secs(20);
+/// How many inputs of one consumer may be out at a time.
+const HELD_MAX: usize = 20_000;
 /// How many acknowledgements of each consumer a broker forgets at most when it crashes.
 const ACKS_FORGOTTEN_MAX: u64 = 5;
 
@@ -137,8 +139,13 @@ impl World {
     }
 
     /// Puts a function to work in so many processes.
-    pub fn deploy<D, I, O, H, Form>(&mut self, contract: Contract<I, O>, processes: usize, deps: D, handler: H)
-    where
+    pub fn deploy<D, I, O, H, Form>(
+        &mut self,
+        contract: Contract<I, O>,
+        processes: usize,
+        deps: D,
+        handler: H,
+    ) where
         D: Send + Sync + 'static,
         I: Incoming,
         O: Outgoing,
@@ -147,28 +154,29 @@ impl World {
     {
         let bindings = Bindings::new(contract, deps, handler);
         let terms = bindings.terms;
-        let events = terms.listens_to.iter().map(|kind| Subject::from_broker(&format!("{}.*.*", kind.name))).collect();
+        let events =
+            terms.listens_to.iter().map(|kind| Subject::from_broker(&format!("{}.*.*", kind.name))).collect();
         let admitted: Vec<_> = terms.admits.iter().map(|kind| Subject::from_broker(kind.name)).collect();
         let most = terms.concurrency.max(terms.batch);
-        let mut inlets = Vec::new();
-        {
+        let inlets = {
             let mut wire = self.network.lock();
             wire.witness.watch(terms);
+            let mut inlet = |stream, filters, held_max| (wire.server.subscribe(stream, filters, held_max), stream, most);
+            let mut inlets = Vec::new();
             match terms.reads {
                 Source::Events => {
                     let retries = Subject::from_broker(&format!("retry.{}.>", terms.name));
-                    inlets.push((wire.server.subscribe(Stream::Events, events), Stream::Events, most));
-                    inlets.push((wire.server.subscribe(Stream::Retry, vec![retries]), Stream::Retry, most));
+                    inlets.push(inlet(Stream::Events, events, HELD_MAX));
+                    inlets.push(inlet(Stream::Retry, vec![retries], HELD_MAX));
                 }
-                Source::Audit => {
-                    let trail = vec![Subject::from_broker("audit.>")];
-                    inlets.push((wire.server.subscribe(Stream::Audit, trail), Stream::Audit, most));
-                }
+                // A trail is read in order: no more than one batch is out at a time.
+                Source::Audit => inlets.push(inlet(Stream::Audit, vec![Subject::from_broker("audit.>")], terms.batch)),
             }
             if !admitted.is_empty() {
-                inlets.push((wire.server.subscribe(Stream::Intake, admitted), Stream::Intake, most));
+                inlets.push(inlet(Stream::Intake, admitted, HELD_MAX));
             }
-        }
+            inlets
+        };
         self.functions.push((bindings, inlets));
         let function = self.functions.len() - 1;
         for _ in 0..processes {
@@ -208,7 +216,9 @@ impl World {
         if !is_idle {
             let mut wire = self.network.lock();
             let held: Vec<_> = wire.server.consumers().map(|consumer| consumer.in_flight()).collect();
-            return Err(format!("after {CALM_MAX:?} of calm not everything has come to its end; held: {held:?}"));
+            return Err(format!(
+                "after {CALM_MAX:?} of calm not everything has come to its end; held: {held:?}"
+            ));
         }
         let mut wire = self.network.lock();
         let Wire { witness, server, .. } = &mut *wire;
@@ -256,7 +266,9 @@ impl World {
             }
         }
         for slot in &mut self.slots {
-            if let Some(process) = slot.process.take_if(|process| process.life.is_dead() || process.has_exited()) {
+            if let Some(process) =
+                slot.process.take_if(|process| process.life.is_dead() || process.has_exited())
+            {
                 let mut wire = self.network.lock();
                 let is_killed = process.life.is_dead();
                 wire.hang_up(process.life.number, !is_killed || self.dice.chance(500));
@@ -283,7 +295,12 @@ impl World {
         match plan {
             Plan::Arrive { subject, payload } => {
                 // Into the stream of inputs from outside anything comes.
-                let _ = wire.server.publish(Stream::Intake, &[Message::new(subject, payload)], now, self.network.epoch());
+                let _ = wire.server.publish(
+                    Stream::Intake,
+                    &[Message::new(subject, payload)],
+                    now,
+                    self.network.epoch(),
+                );
             }
             Plan::Outage { lasts, acks_forgotten } => wire.begin_outage(now, lasts, acks_forgotten),
             Plan::Full => wire.server.is_full = true,
@@ -305,13 +322,18 @@ impl World {
     pub fn redrive(&mut self, reason: &str) -> usize {
         let now = self.network.now();
         let mut wire = self.network.lock();
-        let letters: Vec<Kept> = wire.server.log(Stream::DeadLetters).history().map(|e| e.stored.clone()).collect();
+        let letters: Vec<Kept> =
+            wire.server.log(Stream::DeadLetters).history().map(|e| e.stored.clone()).collect();
         let mut count = 0;
         for letter in letters.iter().filter(|letter| letter.header(headers::REASON) == Some(reason)) {
-            let (Some(function), Some(cause)) = (letter.header(headers::FUNCTION), letter.header(headers::SUBJECT)) else {
+            let (Some(function), Some(cause)) =
+                (letter.header(headers::FUNCTION), letter.header(headers::SUBJECT))
+            else {
                 continue;
             };
-            let Some((bindings, _)) = self.functions.iter().find(|(b, _)| b.terms.name == function) else { continue };
+            let Some((bindings, _)) = self.functions.iter().find(|(b, _)| b.terms.name == function) else {
+                continue;
+            };
             count += 1;
             let name = bindings.terms.name;
             let redrive = format!("redrive-{count}");
@@ -332,7 +354,11 @@ impl World {
     pub fn committed<P: Payload>(&self) -> Vec<P> {
         let wire = self.network.lock();
         let prefix = format!("{}.", P::TYPE);
-        let events = wire.server.log(Stream::Events).history().filter(|e| e.stored.subject.as_str().starts_with(&prefix));
+        let events = wire
+            .server
+            .log(Stream::Events)
+            .history()
+            .filter(|e| e.stored.subject.as_str().starts_with(&prefix));
         events
             .filter_map(|entry| Envelope::read(&entry.stored.payload).ok())
             .filter_map(|envelope| P::decode(P::TYPE, &envelope.data).ok())
@@ -343,7 +369,8 @@ impl World {
     pub fn history<S: Stored>(&self, function: &str, key: &str) -> Vec<S> {
         let wire = self.network.lock();
         let subject = Subject::of_state(function, S::KIND, key);
-        let values = wire.server.log(Stream::Events).history().filter(|entry| entry.stored.subject == subject);
+        let values =
+            wire.server.log(Stream::Events).history().filter(|entry| entry.stored.subject == subject);
         values.filter_map(|entry| serde_json::from_slice(&entry.stored.payload).ok()).collect()
     }
 

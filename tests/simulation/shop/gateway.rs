@@ -68,9 +68,10 @@ impl Gateway {
         }
         let is_approved = {
             let mut ledger = self.ledger.lock().unwrap();
-            let entry = ledger
-                .entry(key.to_owned())
-                .or_insert_with(|| Entry { order_id: order_id.to_owned(), is_approved: !self.dice.chance(self.declines) });
+            let entry = ledger.entry(key.to_owned()).or_insert_with(|| Entry {
+                order_id: order_id.to_owned(),
+                is_approved: !self.dice.chance(self.declines),
+            });
             entry.is_approved
         };
         if is_silent {

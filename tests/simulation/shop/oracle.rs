@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::events::{Flagged, Omen, OrderPlaced, Passed};
 
-pub const CONTRACT: Contract<OrderPlaced, Omen> = Contract::new("oracle", "Says something about every order.")
-    .retry(Retry::exponential(Duration::from_secs(1)).at_most(Duration::from_secs(4)).attempts(3))
-    .keeps(&[kind_of::<Flags>()]);
+pub const CONTRACT: Contract<OrderPlaced, Omen> =
+    Contract::new("oracle", "Says something about every order.")
+        .retry(Retry::exponential(Duration::from_secs(1)).at_most(Duration::from_secs(4)).attempts(3))
+        .keeps(&[kind_of::<Flags>()]);
 
 /// After so many flags the oracle is silent about a customer.
 const FLAGS_ENOUGH: u64 = 2;
@@ -50,7 +51,11 @@ impl Stored for Flags {
     const KIND: &'static str = "flags";
 }
 
-pub async fn ask(oracle: &Arc<Oracle>, event: Event<OrderPlaced>, state: State) -> Result<Effects<Omen>, Failure> {
+pub async fn ask(
+    oracle: &Arc<Oracle>,
+    event: Event<OrderPlaced>,
+    state: State,
+) -> Result<Effects<Omen>, Failure> {
     let dice = &oracle.dice;
     let OrderPlaced { order_id, customer, .. } = event.data;
     let passed = Passed { order_id: order_id.clone(), throw: dice.below(u64::MAX) };

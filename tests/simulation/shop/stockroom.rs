@@ -65,7 +65,8 @@ pub async fn keep(_: &(), event: Event<Moves>, state: State) -> Result<Effects<M
     let (order_id, seen) = (order_id.clone(), || seen(lines, &stock));
     Ok(match &event.data {
         Moves::Placed(_) => {
-            let is_enough = lines.iter().zip(&stock).all(|(line, stock)| stock.available >= i64::from(line.quantity));
+            let is_enough =
+                lines.iter().zip(&stock).all(|(line, stock)| stock.available >= i64::from(line.quantity));
             if is_enough {
                 let reserved = Reserved { order_id, lines: lines.clone(), seen: seen() };
                 put(Effects::emit(reserved), &|stock, n| stock.moved(n, 0, &by("reserved for")))
@@ -81,9 +82,6 @@ pub async fn keep(_: &(), event: Event<Moves>, state: State) -> Result<Effects<M
 }
 
 fn seen(lines: &[Line], stock: &[Stock]) -> Vec<Seen> {
-    let seen = |(line, stock): (&Line, &Stock)| Seen {
-        sku: line.sku.clone(),
-        moves: stock.moves.clone(),
-    };
+    let seen = |(line, stock): (&Line, &Stock)| Seen { sku: line.sku.clone(), moves: stock.moves.clone() };
     lines.iter().zip(stock).map(seen).collect()
 }

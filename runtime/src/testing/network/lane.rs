@@ -44,9 +44,7 @@ impl NetworkLane {
                 }
                 Some(Pulled::Delivery(delivery))
             }
-            Arrival::Expired { request } => {
-                self.asked.remove(&request).map(Pulled::Expired)
-            }
+            Arrival::Expired { request } => self.asked.remove(&request).map(Pulled::Expired),
             Arrival::Silence => {
                 self.asked.clear();
                 Some(Pulled::Lost)

@@ -23,7 +23,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long after that a publish may still reach the broker.
 const LATE_MAX: Duration = Duration::from_secs(60);
 /// How far a replica lags behind at most.
-const LAG_MAX: Duration = Duration::from_secs(1);
+const LAG_MAX: Duration = Duration::from_secs(5);
 /// How soon an input is delivered again at most, if it is delivered again for no reason.
 const HURRY_MAX: Duration = Duration::from_secs(3);
 /// How long the copy of an event takes at most.
@@ -134,7 +134,8 @@ impl Wire {
         });
         let from = life.number;
         let timeout = now + ANSWER_TIMEOUT;
-        let no_answer = |answer| Load::Published { result: Err(PublishError::Ambiguous("no answer".into())), answer };
+        let no_answer =
+            |answer| Load::Published { result: Err(PublishError::Ambiguous("no answer".into())), answer };
         let unanswered = |messages| Load::Publish { from, stream, messages, answer: None, back };
         match fate {
             "" => {
@@ -158,7 +159,14 @@ impl Wire {
         }
     }
 
-    pub(crate) fn last(&mut self, now: Duration, life: &Life, stream: Stream, subject: Subject, answer: Found) {
+    pub(crate) fn last(
+        &mut self,
+        now: Duration,
+        life: &Life,
+        stream: Stream,
+        subject: Subject,
+        answer: Found,
+    ) {
         let (there, back) = (self.latency(), self.latency());
         if now < self.outage_until || self.dice.chance(self.weather.read_lost) {
             self.journal.note(now, || format!("{life} asks for {subject}  ** no answer"));
@@ -207,7 +215,8 @@ impl Wire {
     }
 
     pub(crate) fn stands(&mut self, now: Duration, consumer: usize, lane: u64) -> bool {
-        now >= self.outage_until && self.server.consumer(consumer).is_some_and(|consumer| consumer.stands(lane))
+        now >= self.outage_until
+            && self.server.consumer(consumer).is_some_and(|consumer| consumer.stands(lane))
     }
 
     pub(crate) fn send_soon(&mut self, now: Duration, load: Load) {
@@ -239,10 +248,16 @@ impl Wire {
                 let to = lanes.get(&lane).map_or(0, |(process, _)| *process);
                 let lost = if is_lost { "  ** is lost" } else { "" };
                 let Receipt { sequence, delivered, .. } = receipt;
-                format!("{:?} {sequence} goes to #{to} ({delivered}): {}{lost}", delivery.stream, delivery.subject)
+                format!(
+                    "{:?} {sequence} goes to #{to} ({delivered}): {}{lost}",
+                    delivery.stream, delivery.subject
+                )
             });
             if !is_lost {
-                self.send_soon(now, Load::Arrive { lane, arrival: Arrival::Input { request, delivery: Box::new(delivery) } });
+                self.send_soon(
+                    now,
+                    Load::Arrive { lane, arrival: Arrival::Input { request, delivery: Box::new(delivery) } },
+                );
             }
         }
         let next = self.under_way.peek().map(|parcel| parcel.at);
@@ -262,14 +277,22 @@ impl Wire {
             Load::Published { result, answer } => drop(answer.send(result)),
             Load::Last { stream, subject, age, answer, back } => {
                 let log = self.server.log(stream);
-                let entry = if age.is_zero() { log.last(&subject) } else { log.last_before(&subject, now.saturating_sub(age)) };
+                let entry = if age.is_zero() {
+                    log.last(&subject)
+                } else {
+                    log.last_before(&subject, now.saturating_sub(age))
+                };
                 let found = entry.map(|entry| entry.stored.clone());
                 self.send(now + back, Load::Found { result: Ok(found), answer });
             }
             Load::Found { result, answer } => drop(answer.send(result)),
             Load::Reply { receipt, reply: Reply::Ack } => self.server.ack(receipt),
             Load::Reply { receipt, reply } => {
-                let after = if let Reply::GiveBack(delay) = reply { delay } else { crate::testing::server::consumer::ACK_WAIT };
+                let after = if let Reply::GiveBack(delay) = reply {
+                    delay
+                } else {
+                    crate::testing::server::consumer::ACK_WAIT
+                };
                 if let Some(consumer) = self.server.consumer(receipt.consumer) {
                     consumer.again_at(receipt.sequence, receipt.delivered, now + after);
                 }
@@ -284,7 +307,9 @@ impl Wire {
                     drop(sender.send(arrival));
                 }
             }
-            Load::Disconnect { lane } => self.server.consumers().for_each(|consumer| consumer.disconnect(lane)),
+            Load::Disconnect { lane } => {
+                self.server.consumers().for_each(|consumer| consumer.disconnect(lane));
+            }
             Load::Hurry { receipt } => {
                 if let Some(consumer) = self.server.consumer(receipt.consumer) {
                     consumer.hurry(receipt.sequence, now);
@@ -333,7 +358,8 @@ impl Wire {
     }
 
     fn latency(&self) -> Duration {
-        let slow = if self.dice.chance(self.weather.slow) { self.dice.up_to(SLOW_MAX) } else { Duration::ZERO };
+        let slow =
+            if self.dice.chance(self.weather.slow) { self.dice.up_to(SLOW_MAX) } else { Duration::ZERO };
         self.dice.up_to(self.weather.latency) + slow
     }
 }

@@ -18,6 +18,8 @@ pub(crate) const PULL_EXPIRES: Duration = Duration::from_secs(30);
 pub(crate) struct Consumer {
     pub(crate) stream: Stream,
     filters: Vec<Subject>,
+    /// How many inputs may be delivered and not acknowledged (`max_ack_pending`).
+    held_max: usize,
     /// The next sequence to look at.
     cursor: u64,
     /// Delivered and not acknowledged.
@@ -56,10 +58,11 @@ pub(crate) enum Sent {
 
 impl Consumer {
     /// A consumer of what `filters` cover, from the first message on.
-    pub(crate) fn new(stream: Stream, filters: Vec<Subject>) -> Self {
+    pub(crate) fn new(stream: Stream, filters: Vec<Subject>, held_max: usize) -> Self {
         Self {
             stream,
             filters,
+            held_max,
             cursor: 1,
             held: BTreeMap::new(),
             timers: BTreeSet::new(),
@@ -178,7 +181,7 @@ impl Consumer {
             self.hold(sequence, delivered, now);
             return Some((sequence, delivered));
         }
-        if !self.find_new(log) {
+        if self.held.len() >= self.held_max || !self.find_new(log) {
             return None;
         }
         let sequence = self.cursor;

@@ -58,7 +58,10 @@ impl Log {
         let is_past = moment < Duration::MAX;
         self.entries.iter().rev().find(|entry| {
             let subject = entry.stored.subject.as_str();
-            subject.ends_with(end) && (entry.is_live || is_past) && entry.at <= moment && covers(pattern, subject)
+            subject.ends_with(end)
+                && (entry.is_live || is_past)
+                && entry.at <= moment
+                && covers(pattern, subject)
         })
     }
 
@@ -70,14 +73,20 @@ impl Log {
     /// Stores a message and gives its sequence.
     pub(crate) fn append(&mut self, message: &Message, at: Duration) -> u64 {
         let sequence = self.last_sequence() + 1;
-        if self.one_per_subject && let Some(&earlier) = self.newest.get(&message.subject) {
+        if self.one_per_subject
+            && let Some(&earlier) = self.newest.get(&message.subject)
+        {
             self.set_live(earlier, false);
         }
         self.newest.insert(message.subject.clone(), sequence);
         let stored = Stored {
             subject: message.subject.clone(),
             sequence,
-            headers: message.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+            headers: message
+                .headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect(),
             payload: message.payload.clone(),
         };
         self.entries.push(Entry { stored, at, is_live: true });
@@ -85,7 +94,13 @@ impl Log {
     }
 
     /// Stores what another message holds under another subject, with one more header.
-    pub(crate) fn copy(&mut self, from: &Stored, subject: Subject, header: Option<(String, String)>, at: Duration) -> u64 {
+    pub(crate) fn copy(
+        &mut self,
+        from: &Stored,
+        subject: Subject,
+        header: Option<(String, String)>,
+        at: Duration,
+    ) -> u64 {
         let sequence = self.last_sequence() + 1;
         let headers = from.headers.iter().cloned().chain(header).collect();
         self.newest.insert(subject.clone(), sequence);

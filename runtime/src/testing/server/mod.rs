@@ -94,8 +94,8 @@ impl Server {
     }
 
     /// A new durable consumer, and its number.
-    pub(crate) fn subscribe(&mut self, stream: Stream, filters: Vec<Subject>) -> usize {
-        self.consumers.push(Consumer::new(stream, filters));
+    pub(crate) fn subscribe(&mut self, stream: Stream, filters: Vec<Subject>, held_max: usize) -> usize {
+        self.consumers.push(Consumer::new(stream, filters, held_max));
         self.consumers.len() - 1
     }
 
@@ -144,7 +144,8 @@ impl Server {
             let Some(expect) = &message.expect else { continue };
             let is_second = messages.iter().take(at).any(|earlier| earlier.subject == message.subject);
             if is_second && expect.scope.is_none() {
-                self.misuse.push(format!("a batch with a second message on {} that insists", message.subject));
+                self.misuse
+                    .push(format!("a batch with a second message on {} that insists", message.subject));
                 return Err(PublishError::Refused);
             }
             let scope = expect.scope.as_ref().unwrap_or(&message.subject);
@@ -186,7 +187,12 @@ impl Server {
                 let partition = subject.bytes().map(usize::from).sum::<usize>() % AUDIT_PARTITIONS;
                 let source = format!("EVENTS {} *.*.*.* audit.{partition} {subject}", entry.stored.sequence);
                 let header = ("Nats-Stream-Source".to_owned(), source);
-                self.audit.copy(&entry.stored, Subject::from_broker(&format!("audit.{partition}")), Some(header), now);
+                self.audit.copy(
+                    &entry.stored,
+                    Subject::from_broker(&format!("audit.{partition}")),
+                    Some(header),
+                    now,
+                );
             }
         }
     }
@@ -234,8 +240,9 @@ impl Server {
     pub(crate) fn is_idle(&mut self) -> bool {
         self.waiting.is_empty()
             && self.is_copied()
-            && (0..self.consumers.len())
-                .all(|number| self.consumer_and_log(number).is_some_and(|(consumer, log)| consumer.is_idle(log)))
+            && (0..self.consumers.len()).all(|number| {
+                self.consumer_and_log(number).is_some_and(|(consumer, log)| consumer.is_idle(log))
+            })
     }
 
     /// When the next message that waits comes up.
