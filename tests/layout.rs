@@ -138,6 +138,22 @@ fn every_reason_for_a_dead_letter_has_its_page() {
     }
 }
 
+#[test]
+fn every_code_over_http_is_documented() {
+    let source = fs::read_to_string(root().join("runtime/src/http/problem.rs")).unwrap();
+    let documented = fs::read_to_string(root().join("docs/errors/README.md")).unwrap();
+    // `Kind::new(StatusCode::…, "code", "title")`
+    let kinds: Vec<&str> =
+        source.split("Kind::new(").skip(1).filter(|rest| rest.contains("StatusCode")).collect();
+    let codes: Vec<&str> = kinds.iter().filter_map(|rest| rest.split('"').nth(1)).collect();
+    assert!(codes.len() > 10, "{codes:?}");
+    for code in codes {
+        let is_documented =
+            documented.contains(&format!("`{code}`")) || documented.contains(&format!("[{code}]({code}.md)"));
+        assert!(is_documented, "docs/errors/README.md does not tell of {code}");
+    }
+}
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }

@@ -33,6 +33,20 @@ pub struct Recorded<I> {
 /// - `async fn(&D, Batch<I>, State) -> Result<R, Failure>` for one that takes batches
 ///
 /// and `R` is the output `O` itself, an `Option<O>`, or [`Effects<O>`].
+///
+/// What the contract does not say does not compile:
+///
+/// ```compile_fail,E0277
+/// # use jetlag::{AnyEvent, Contract, Environment, Event, Failure, Function, Nothing};
+/// const CONTRACT: Contract<AnyEvent, Nothing> = Contract::new("watcher", "Counts what happens.");
+///
+/// // The contract emits nothing, and this emits numbers.
+/// async fn count(_: &(), _: Event<AnyEvent>) -> Result<u64, Failure> {
+///     Ok(1)
+/// }
+///
+/// let _ = Function::new(CONTRACT, |_: &mut Environment| (), count);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "this is not a handler for a `Contract<{I}, {O}>`",
     label = "not a handler of `{I}` that emits `{O}`",

@@ -196,7 +196,7 @@ impl Outgoing for Nothing {
 /// # use jetlag::Payload;
 /// # use serde::{Deserialize, Serialize};
 /// # macro_rules! payload { ($name:ident, $kind:literal) => {
-/// # #[derive(Serialize, Deserialize)] pub struct $name { id: String }
+/// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)] pub struct $name { id: String }
 /// # impl Payload for $name {
 /// #     const TYPE: &'static str = $kind; const AGGREGATE: &'static str = "parcel";
 /// #     fn aggregate_id(&self) -> &str { &self.id }

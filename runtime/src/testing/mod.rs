@@ -1,18 +1,25 @@
 //! What tests of functions need: state to call a handler with, a harness, and a world to simulate.
 
 mod dice;
+mod harness;
 mod journal;
+mod letter;
 mod network;
+mod outcome;
 mod process;
 mod server;
 mod simulate;
 mod state;
+mod still;
 mod weather;
 mod witness;
 mod world;
 
 pub use dice::Dice;
+pub use harness::{Harness, harness};
+pub use letter::DeadLetter;
+pub use outcome::{Emitted, Outcome};
 pub use simulate::{Simulated, simulate};
 pub use state::state;
 pub use witness::Tally;
-pub use world::{DeadLetter, World};
+pub use world::World;

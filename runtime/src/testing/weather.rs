@@ -29,6 +29,8 @@ pub(crate) struct Weather {
     pub(crate) pull_lost: u32,
     /// An input does not reach the one who asked for it.
     pub(crate) delivery_lost: u32,
+    /// An input overtakes others on their way to the same process.
+    pub(crate) overtakes: u32,
     /// An input is delivered again while it is being worked on.
     pub(crate) duplicate: u32,
     /// A process dies at a step, in thousandths of a thousandth.
@@ -53,7 +55,7 @@ pub(crate) const SLOW_MAX: Duration = Duration::from_secs(2);
 impl Weather {
     /// Nothing goes wrong.
     pub(crate) fn calm() -> Self {
-        Self { latency: Duration::from_millis(3), work: Duration::from_millis(5), ..Self::default() }
+        Self { latency: Duration::from_millis(1), work: Duration::from_millis(5), ..Self::default() }
     }
 
     /// A weather in which half of the faults do not happen at all: rare faults together find more than all at once.
@@ -73,6 +75,7 @@ impl Weather {
             nak_lost: rate(COMMON),
             pull_lost: rate(RARE),
             delivery_lost: rate(RARE),
+            overtakes: rate(&[50, 500]),
             duplicate: rate(&[20, 100, 400]),
             kill: rate(&[500, 2000, 8000]),
             handler_fails: rate(COMMON),

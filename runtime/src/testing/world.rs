@@ -10,7 +10,7 @@ use crate::core::broker::{Message, Stored as Kept, Stream};
 use crate::event::Envelope;
 use crate::handler::{Bindings, Handler};
 use crate::subject::Subject;
-use crate::testing::Dice;
+use crate::testing::{DeadLetter, Dice};
 use crate::testing::journal::Journal;
 use crate::testing::network::Network;
 use crate::testing::network::wire::Wire;
@@ -62,21 +62,6 @@ enum Plan {
     Outage { lasts: Duration, acks_forgotten: usize },
     Full,
     NotFull,
-}
-
-/// A dead letter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// The function that gave up.
-    pub function: String,
-    /// The code of the [`Reason`](crate::Reason).
-    pub reason: String,
-    /// What went wrong.
-    pub error: String,
-    /// The subject of the input.
-    pub input: String,
-    /// The input, byte for byte.
-    pub payload: Bytes,
 }
 
 impl World {
@@ -161,7 +146,8 @@ impl World {
         let inlets = {
             let mut wire = self.network.lock();
             wire.witness.watch(terms);
-            let mut inlet = |stream, filters, held_max| (wire.server.subscribe(stream, filters, held_max), stream, most);
+            let mut inlet =
+                |stream, filters, held_max| (wire.server.subscribe(stream, filters, held_max), stream, most);
             let mut inlets = Vec::new();
             match terms.reads {
                 Source::Events => {
@@ -170,7 +156,9 @@ impl World {
                     inlets.push(inlet(Stream::Retry, vec![retries], HELD_MAX));
                 }
                 // A trail is read in order: no more than one batch is out at a time.
-                Source::Audit => inlets.push(inlet(Stream::Audit, vec![Subject::from_broker("audit.>")], terms.batch)),
+                Source::Audit => {
+                    inlets.push(inlet(Stream::Audit, vec![Subject::from_broker("audit.>")], terms.batch))
+                }
             }
             if !admitted.is_empty() {
                 inlets.push(inlet(Stream::Intake, admitted, HELD_MAX));
@@ -393,18 +381,5 @@ impl World {
 
     pub(crate) fn take_journal(&self) -> Vec<String> {
         self.network.lock().journal.take()
-    }
-}
-
-impl DeadLetter {
-    pub(crate) fn of(letter: &Kept) -> Self {
-        let header = |name| letter.header(name).unwrap_or_default().to_owned();
-        Self {
-            function: header(headers::FUNCTION),
-            reason: header(headers::REASON),
-            error: header(headers::ERROR),
-            input: header(headers::SUBJECT),
-            payload: letter.payload.clone(),
-        }
     }
 }

@@ -13,7 +13,7 @@ pub const CONTRACT: Contract<AnyEvent, Nothing> = Contract::new("chain", "Chains
     .keeps(&[kind_of::<Chain>()]);
 
 /// How long to wait for an entry that has to come first.
-const GAP_DELAY: Duration = Duration::from_secs(3);
+const GAP_DELAY: Duration = Duration::from_secs(10);
 
 /// The key of the only chain.
 pub const HEAD: &str = "head";

@@ -18,6 +18,9 @@ pub const CONTRACT: Contract<OrderPlaced, Omen> =
 /// After so many flags the oracle is silent about a customer.
 const FLAGS_ENOUGH: u64 = 2;
 
+/// Why the oracle gives up on an order because of its customer.
+pub const TOO_OFTEN: &str = "flagged too often";
+
 /// The oracle, and what it remembers of its silence: by order, how many flags it saw each time.
 #[derive(Debug)]
 pub struct Oracle {
@@ -67,7 +70,8 @@ pub async fn ask(
         said => {
             let flags: Flags = state.get(&customer).await?.unwrap_or_default();
             if flags.count >= FLAGS_ENOUGH {
-                return Ok(oracle.silence(order_id, flags.count));
+                let silence = oracle.silence(order_id, flags.count);
+                return if said < 12 { Ok(silence) } else { Err(Failure::reject(TOO_OFTEN)) };
             }
             let number = flags.count + 1;
             let flagged = Flagged { customer: customer.clone(), order_id, number };

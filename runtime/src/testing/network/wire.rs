@@ -29,6 +29,14 @@ const HURRY_MAX: Duration = Duration::from_secs(3);
 /// How long the copy of an event takes at most.
 const COPY_MAX: Duration = Duration::from_millis(200);
 
+/// A lane's end at a process.
+struct Lane {
+    process: u32,
+    sender: mpsc::UnboundedSender<Arrival>,
+    /// When the last of what is under way arrives: one connection keeps its order.
+    last: Duration,
+}
+
 /// The network and the broker.
 pub(crate) struct Wire {
     pub(crate) server: Server,
@@ -38,7 +46,7 @@ pub(crate) struct Wire {
     pub(crate) journal: Journal,
     under_way: BinaryHeap<Parcel>,
     sent: u64,
-    lanes: BTreeMap<u64, (u32, mpsc::UnboundedSender<Arrival>)>,
+    lanes: BTreeMap<u64, Lane>,
     lanes_opened: u64,
     /// Until when nobody reaches the broker.
     outage_until: Duration,
@@ -89,17 +97,17 @@ impl Wire {
 
     /// The connections of the process are gone; the broker notices only if it `is_noticed`.
     pub(crate) fn hang_up(&mut self, process: u32, is_noticed: bool) {
-        self.lanes.retain(|&lane, (owner, _)| {
-            if *owner == process && is_noticed {
-                self.server.consumers().for_each(|consumer| consumer.disconnect(lane));
+        self.lanes.retain(|&number, lane| {
+            if lane.process == process && is_noticed {
+                self.server.consumers().for_each(|consumer| consumer.disconnect(number));
             }
-            *owner != process
+            lane.process != process
         });
     }
 
     pub(crate) fn open_lane(&mut self, process: u32, sender: mpsc::UnboundedSender<Arrival>) -> u64 {
         self.lanes_opened += 1;
-        self.lanes.insert(self.lanes_opened, (process, sender));
+        self.lanes.insert(self.lanes_opened, Lane { process, sender, last: Duration::ZERO });
         self.lanes_opened
     }
 
@@ -245,7 +253,7 @@ impl Wire {
             let is_lost = now < self.outage_until || self.dice.chance(self.weather.delivery_lost);
             let lanes = &self.lanes;
             self.journal.note(now, || {
-                let to = lanes.get(&lane).map_or(0, |(process, _)| *process);
+                let to = lanes.get(&lane).map_or(0, |lane| lane.process);
                 let lost = if is_lost { "  ** is lost" } else { "" };
                 let Receipt { sequence, delivered, .. } = receipt;
                 format!(
@@ -254,10 +262,8 @@ impl Wire {
                 )
             });
             if !is_lost {
-                self.send_soon(
-                    now,
-                    Load::Arrive { lane, arrival: Arrival::Input { request, delivery: Box::new(delivery) } },
-                );
+                let arrival = Arrival::Input { request, delivery: Box::new(delivery) };
+                self.send_in_order(now, lane, arrival);
             }
         }
         let next = self.under_way.peek().map(|parcel| parcel.at);
@@ -303,8 +309,8 @@ impl Wire {
                 }
             }
             Load::Arrive { lane, arrival } => {
-                if let Some((_, sender)) = self.lanes.get(&lane) {
-                    drop(sender.send(arrival));
+                if let Some(lane) = self.lanes.get(&lane) {
+                    drop(lane.sender.send(arrival));
                 }
             }
             Load::Disconnect { lane } => {
@@ -349,6 +355,25 @@ impl Wire {
             let after = self.dice.up_to(COPY_MAX);
             self.send(now + after, Load::Copy);
         }
+    }
+
+    fn send_in_order(&mut self, now: Duration, lane: u64, arrival: Arrival) {
+        let soon = now + self.latency();
+        let overtakes = self.dice.chance(self.weather.overtakes);
+        let at = match self.lanes.get_mut(&lane) {
+            Some(to) if !overtakes => {
+                to.last = to.last.max(soon);
+                to.last
+            }
+            _ => soon,
+        };
+        self.sent += 1;
+        self.under_way.push(Parcel {
+            at,
+            shuffle: lane,
+            number: self.sent,
+            load: Load::Arrive { lane, arrival },
+        });
     }
 
     fn send(&mut self, at: Duration, load: Load) {

@@ -5,10 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::{Client, Response};
+use reqwest::Response;
 use serde_json::{Value, json};
 
-use crate::running::Running;
+use crate::running::{Running, client};
 
 /// An answer as far as tests compare it.
 #[derive(Debug, PartialEq)]
@@ -35,7 +35,7 @@ impl Answer {
 }
 
 fn request(gateway: &Running, path: &str, key: &str, form: &[(&str, &str)]) -> reqwest::RequestBuilder {
-    Client::new()
+    client()
         .post(format!("{}{path}", gateway.url))
         .bearer_auth("sk_test_world")
         .header("Idempotency-Key", key)
@@ -205,9 +205,9 @@ async fn an_intent_is_charged_when_it_is_confirmed() {
     // A confirmation needs neither a body nor a key.
     let created = post(&gateway, "/v1/payment_intents", "create-2", &order("5")[..2]).await.json();
     let path = format!("/v1/payment_intents/{}", created["id"].as_str().unwrap());
-    let bare = Client::new().post(format!("{}{path}/confirm", gateway.url)).bearer_auth("sk_test_world");
+    let bare = client().post(format!("{}{path}/confirm", gateway.url)).bearer_auth("sk_test_world");
     assert_eq!(bare.send().await.unwrap().status(), 200);
-    let read = Client::new().get(format!("{}{path}", gateway.url)).bearer_auth("sk_test_world");
+    let read = client().get(format!("{}{path}", gateway.url)).bearer_auth("sk_test_world");
     let read = Answer::of(read.send().await.unwrap()).await;
     assert_eq!((read.status, &read.json()["status"]), (200, &json!("succeeded")));
 }
@@ -282,7 +282,7 @@ async fn a_killed_gateway_forgets_nothing_it_has_answered() {
 async fn refusals_are_in_stripes_form_and_not_remembered() {
     let gateway = Running::gateway(&[]);
     let url = format!("{}/v1/payment_intents", gateway.url);
-    let keyless = Client::new().post(&url).form(&order("1999")).send().await.unwrap();
+    let keyless = client().post(&url).form(&order("1999")).send().await.unwrap();
     let answer = Answer::of(keyless).await;
     assert_eq!((answer.status, &answer.error()["type"]), (401, &json!("invalid_request_error")));
 
@@ -292,9 +292,9 @@ async fn refusals_are_in_stripes_form_and_not_remembered() {
     assert_eq!((&error["param"], &error["code"]), (&json!("amount"), &json!("parameter_invalid_integer")));
     assert_eq!(pay(&gateway, "key", "1999").await.status, 200);
 
-    let json_body = Client::new().post(&url).bearer_auth("sk_test_world").json(&json!({"amount": 1}));
+    let json_body = client().post(&url).bearer_auth("sk_test_world").json(&json!({"amount": 1}));
     assert_eq!(json_body.send().await.unwrap().status(), 400);
-    let unknown = Client::new().get(format!("{url}/pi_none")).bearer_auth("sk_test_world");
+    let unknown = client().get(format!("{url}/pi_none")).bearer_auth("sk_test_world");
     let answer = Answer::of(unknown.send().await.unwrap()).await;
     assert_eq!((answer.status, &answer.error()["code"]), (404, &json!("resource_missing")));
     let long_key = "k".repeat(256);
@@ -305,7 +305,7 @@ async fn refusals_are_in_stripes_form_and_not_remembered() {
 async fn a_change_of_control_that_makes_no_sense_is_refused() {
     let gateway = Running::gateway(&[]);
     for change in [json!({"latency_ms": 60_001}), json!({"latncy_ms": 1}), json!({"outage": "yes"})] {
-        let request = Client::new().put(format!("{}/control", gateway.url)).json(&change);
+        let request = client().put(format!("{}/control", gateway.url)).json(&change);
         assert!(request.send().await.unwrap().status().is_client_error(), "{change}");
     }
 }

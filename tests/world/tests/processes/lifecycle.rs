@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use serde_json::json;
 
-use crate::running::{GATEWAY, RECEIVER, Running};
+use crate::running::{GATEWAY, RECEIVER, Running, client};
 
 fn refused(program: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let Output { status, stderr, .. } = Command::new(program).args(arguments).output().unwrap();
@@ -21,7 +21,7 @@ async fn a_signal_ends_the_process_in_order() {
 #[tokio::test]
 async fn a_signal_ends_a_gateway_that_holds_requests() {
     let gateway = Running::gateway(&["--hang"]);
-    let held = tokio::spawn(reqwest::get(format!("{}/v1/payment_intents/pi_1", gateway.url)));
+    let held = tokio::spawn(client().get(format!("{}/v1/payment_intents/pi_1", gateway.url)).send());
     assert_eq!(gateway.get("/control").await["hang"], json!(true));
     assert_eq!(gateway.end("TERM").code(), Some(0));
     assert!(held.await.unwrap().is_err());

@@ -2,13 +2,13 @@
 
 use std::{io::Write, time::Duration};
 
-use reqwest::{Client, RequestBuilder};
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use crate::running::Running;
+use crate::running::{Running, client};
 
 fn notification(receiver: &Running, key: Option<&str>, body: &Value) -> RequestBuilder {
-    let request = Client::new().post(format!("{}/notify", receiver.url)).json(body);
+    let request = client().post(format!("{}/notify", receiver.url)).json(body);
     match key {
         Some(key) => request.header("Idempotency-Key", key),
         None => request,
@@ -42,10 +42,10 @@ async fn a_notification_that_cannot_be_told_apart_is_refused() {
     assert_eq!(notify(&receiver, None, &json!({"text": "shipped"})).await, 400);
     assert_eq!(notify(&receiver, Some(""), &json!({})).await, 400);
     assert_eq!(notify(&receiver, Some(&"k".repeat(513)), &json!({})).await, 400);
-    let not_json = Client::new().post(format!("{}/notify", receiver.url)).body("hello");
+    let not_json = client().post(format!("{}/notify", receiver.url)).body("hello");
     assert_eq!(not_json.header("Idempotency-Key", "a").send().await.unwrap().status(), 400);
     assert_eq!(receiver.get("/received").await["total"], json!(0));
-    let unknown = reqwest::get(format!("{}/received/none", receiver.url)).await.unwrap();
+    let unknown = client().get(format!("{}/received/none", receiver.url)).send().await.unwrap();
     assert_eq!(unknown.status(), 404);
 }
 

@@ -61,11 +61,11 @@ impl Running {
     }
 
     pub(crate) async fn get(&self, path: &str) -> serde_json::Value {
-        reqwest::get(format!("{}{path}", self.url)).await.unwrap().json().await.unwrap()
+        client().get(format!("{}{path}", self.url)).send().await.unwrap().json().await.unwrap()
     }
 
     pub(crate) async fn control(&self, change: serde_json::Value) {
-        let request = reqwest::Client::new().put(format!("{}/control", self.url)).json(&change);
+        let request = client().put(format!("{}/control", self.url)).json(&change);
         assert_eq!(request.send().await.unwrap().status(), 200, "{change}");
     }
 }
@@ -76,4 +76,11 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// An HTTP client. Nothing here speaks TLS, but the client insists on a provider of it.
+pub(crate) fn client() -> reqwest::Client {
+    // A second installation is refused, and the first one stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
 }

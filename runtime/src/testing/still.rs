@@ -1,0 +1,88 @@
+//! The simulated broker without a network: everything arrives, at once, and time passes only when it is told to.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::core::broker::{Broker, Message, PublishError, Stored, Stream};
+use crate::state::Unavailable;
+use crate::subject::Subject;
+use crate::testing::network::EPOCH_UNIX_S;
+use crate::testing::server::{Receipt, Server};
+
+/// The most bytes that a message may have.
+const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+
+/// A broker where nothing goes wrong.
+#[derive(Debug)]
+pub(crate) struct Still {
+    epoch: OffsetDateTime,
+    inner: Mutex<(Server, Duration)>,
+}
+
+impl Still {
+    pub(crate) fn new() -> Self {
+        let epoch = OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(EPOCH_UNIX_S);
+        Self { epoch, inner: Mutex::new((Server::new(), Duration::ZERO)) }
+    }
+
+    /// Does something with the server, which is told how much time has passed so far.
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Server, Duration) -> T) -> T {
+        let (server, elapsed) = &mut *self.lock();
+        act(server, *elapsed)
+    }
+
+    /// Lets time pass until so much has passed in all.
+    pub(crate) fn pass(&self, elapsed: Duration) {
+        let now = &mut self.lock().1;
+        *now = elapsed.max(*now);
+    }
+
+    pub(crate) fn publish_now(&self, stream: Stream, messages: &[Message]) -> Result<u64, PublishError> {
+        self.with(|server, now| server.publish(stream, messages, now, self.epoch))
+    }
+
+    /// The time of day after so much time has passed.
+    pub(crate) fn time_after(&self, elapsed: Duration) -> OffsetDateTime {
+        self.epoch + elapsed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Server, Duration)> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Broker for Still {
+    type Receipt = Receipt;
+
+    async fn publish(&self, stream: Stream, messages: Vec<Message>) -> Result<u64, PublishError> {
+        self.publish_now(stream, &messages)
+    }
+
+    async fn last(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
+        Ok(self.with(|server, _| server.log(stream).last(subject).map(|entry| entry.stored.clone())))
+    }
+
+    async fn ack(&self, receipt: &Receipt) {
+        self.with(|server, _| server.ack(*receipt));
+    }
+
+    async fn give_back(&self, receipt: &Receipt, delay: Duration) {
+        self.with(|server, now| {
+            if let Some(consumer) = server.consumer(receipt.consumer) {
+                consumer.again_at(receipt.sequence, receipt.delivered, now + delay);
+            }
+        });
+    }
+
+    async fn in_progress(&self, _: &Receipt) {}
+
+    fn message_bytes_max(&self) -> usize {
+        MESSAGE_BYTES_MAX
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        self.time_after(self.lock().1)
+    }
+}
