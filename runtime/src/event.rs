@@ -148,7 +148,7 @@ pub enum EnvelopeError {
         "type {kind:?} must be two words of lower-case letters, digits, - and _ joined by a dot, such as orders.placed"
     )]
     Type {
-        /// The type as it came, cut to [`TYPE_BYTES_MAX`] bytes.
+        /// The type as it came, cut short.
         kind: String,
     },
 }

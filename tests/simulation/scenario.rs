@@ -63,19 +63,18 @@ fn place(world: &mut World) -> Vec<OrderPlaced> {
     let dice = world.dice();
     let within = dice.one_of(&[Duration::ZERO, Duration::from_secs(2), Duration::from_secs(30)]);
     let orders: Vec<OrderPlaced> = (0..=dice.below(ORDERS_MAX)).map(|number| order(&dice, number)).collect();
+    // An id tells the events of one subject apart, and no others: some publishers give every event the same.
+    let are_ids_shared = dice.chance(300);
     for (number, order) in orders.iter().enumerate() {
         let at = dice.up_to(within);
-        world.arrive(at, "orders.placed", event(order, &format!("event-{number}")));
+        let id = if are_ids_shared { "event".to_owned() } else { format!("event-{number}") };
+        world.arrive(at, "orders.placed", event(order, &id));
         if dice.chance(200) {
-            world.arrive(at + dice.up_to(within), "orders.placed", event(order, &format!("event-{number}")));
+            world.arrive(at + dice.up_to(within), "orders.placed", event(order, &id));
         }
         if dice.chance(100) {
             // The same order under another id: whichever comes first is the order.
-            world.arrive(
-                at + dice.up_to(within),
-                "orders.placed",
-                event(order, &format!("event-{number}-again")),
-            );
+            world.arrive(at + dice.up_to(within), "orders.placed", event(order, &format!("{id}-again")));
         }
     }
     if dice.chance(100) {

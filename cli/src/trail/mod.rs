@@ -1,6 +1,6 @@
 //! The life of one aggregate, such as an order: what happened, what was given up, what waits to be tried again.
 //!
-//! [`Trail::of`] reads it; [`step`] makes a line of a message and knows no broker.
+//! [`Trail::of`] reads it; `step` makes a line of a message and knows no broker.
 
 mod step;
 mod table;

@@ -103,3 +103,6 @@ fn check<'t, R>(terms: &'t Terms, delivery: &Delivery<R>) -> Result<(Inbound, &'
     }
     Ok((inbound, kind))
 }
+
+#[cfg(test)]
+mod tests;

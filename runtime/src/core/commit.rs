@@ -190,3 +190,6 @@ fn within_limits(plan: Plan, message_bytes_max: usize) -> Result<Plan, Failure> 
         _ => Ok(plan),
     }
 }
+
+#[cfg(test)]
+mod tests;

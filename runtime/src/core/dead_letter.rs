@@ -53,10 +53,8 @@ pub(crate) async fn bury<B: Broker>(
         },
         Err(error) => return Err(error.into()),
     }
-    let id = match &inbound.cause.redrive {
-        Some(redrive) => format!("{}~{redrive}", inbound.input.envelope.id),
-        None => inbound.input.envelope.id.clone(),
-    };
+    // As unique as the receipt's: an event's own id only tells it from others of its type and aggregate.
+    let id = inbound.cause.id(0);
     let mut extra = vec![(headers::SUBJECT, inbound.cause.subject.to_string())];
     if let Some(redrive) = &inbound.cause.redrive {
         extra.push((headers::REDRIVE, redrive.clone()));

@@ -255,3 +255,6 @@ fn answer_all(group: Vec<Submission>, outcome: &Outcome) {
         answer(one, outcome.clone());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -246,3 +246,6 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,8 +15,7 @@ use crate::event::Envelope;
 use crate::handler::{Bindings, Handler};
 use crate::subject::Subject;
 use crate::testing::server::Receipt;
-use crate::testing::still::Still;
-use crate::testing::{DeadLetter, Emitted, Outcome};
+use crate::testing::{DeadLetter, Emitted, Outcome, Still};
 use crate::{Contract, Incoming, Outgoing, Payload, Stored, headers};
 
 /// A function under test. Time stands still between inputs; [`next_attempt`](Self::next_attempt) moves it on.
@@ -104,7 +103,7 @@ impl Harness {
     /// # Panics
     /// The payload does not serialise.
     pub async fn deliver(&self, payload: impl Payload) -> Outcome {
-        let envelope = envelope(&payload, &*self.broker);
+        let envelope = envelope(&payload, &self.broker);
         let subject = envelope.subject();
         self.put(message(&envelope));
         // A consumer of its own: what the function emits may be of a type that it listens to itself.
@@ -121,7 +120,7 @@ impl Harness {
     /// A payload does not serialise.
     pub async fn deliver_trail<O: Outgoing>(&self, payloads: impl IntoIterator<Item = O>) -> Outcome {
         for payload in payloads {
-            self.put(message(&envelope(&payload, &*self.broker)));
+            self.put(message(&envelope(&payload, &self.broker)));
         }
         let before = self.mark();
         let batch: Vec<Delivery<Receipt>> = self.broker.with(|server, now| {
@@ -192,9 +191,12 @@ impl Harness {
     }
 
     fn retried(&self, retry: &Kept) -> Outcome {
-        let failed = retry.header(headers::HISTORY).and_then(|json| serde_json::from_str::<Vec<Attempt>>(json).ok());
-        let (attempt, error) =
-            failed.and_then(|mut failed| failed.pop()).map(|last| (last.attempt, last.error)).unwrap_or_default();
+        let failed =
+            retry.header(headers::HISTORY).and_then(|json| serde_json::from_str::<Vec<Attempt>>(json).ok());
+        let (attempt, error) = failed
+            .and_then(|mut failed| failed.pop())
+            .map(|last| (last.attempt, last.error))
+            .unwrap_or_default();
         let after = self.broker.with(|server, now| server.next_retry().unwrap_or(now).saturating_sub(now));
         Outcome::Retried { attempt, after, error }
     }
@@ -208,7 +210,9 @@ impl Harness {
 
     #[allow(clippy::expect_used, reason = "only tests call this")]
     fn put(&self, message: Message) {
-        self.broker.publish_now(Stream::Events, &[message]).expect("a stream without limits takes everything");
+        self.broker
+            .publish_now(Stream::Events, &[message])
+            .expect("a stream without limits takes everything");
     }
 }
 

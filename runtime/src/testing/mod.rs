@@ -21,5 +21,6 @@ pub use letter::DeadLetter;
 pub use outcome::{Emitted, Outcome};
 pub use simulate::{Simulated, simulate};
 pub use state::state;
+pub(crate) use still::Still;
 pub use witness::Tally;
 pub use world::World;

@@ -106,7 +106,11 @@ async fn an_open_breaker_gives_inputs_back() {
 async fn a_batch_is_covered_as_far_as_the_handler_says() {
     const TRAIL: Contract<AnyEvent, Nothing> =
         Contract::new("trail", "Counts.").reads_audit().batch(10).keeps(&[kind_of::<Count>()]);
-    async fn two_at_a_time(_: &(), batch: Batch<AnyEvent>, state: State) -> Result<Effects<Nothing>, Failure> {
+    async fn two_at_a_time(
+        _: &(),
+        batch: Batch<AnyEvent>,
+        state: State,
+    ) -> Result<Effects<Nothing>, Failure> {
         let count: Count = state.get("all").await?.unwrap_or_default();
         let covered = batch.iter().take(2);
         let upto = covered.clone().last().map_or(0, |recorded| recorded.sequence);

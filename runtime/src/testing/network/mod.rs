@@ -1,6 +1,8 @@
 //! Between processes and the simulated broker: everything takes time, and some of it goes wrong.
 
+mod arrival;
 pub(crate) mod connection;
+mod fate;
 pub(crate) mod lane;
 pub(crate) mod parcel;
 pub(crate) mod wire;

@@ -12,6 +12,7 @@ use crate::subject::Subject;
 use crate::testing::Dice;
 use crate::testing::journal::Journal;
 use crate::testing::network::connection::Life;
+use crate::testing::network::fate::Fate;
 use crate::testing::network::parcel::{Arrival, Found, Load, Parcel, Published, Reply};
 use crate::testing::server::consumer::{PULL_EXPIRES, Pull};
 use crate::testing::server::{Receipt, Server};
@@ -26,13 +27,11 @@ const LATE_MAX: Duration = Duration::from_secs(60);
 const LAG_MAX: Duration = Duration::from_secs(5);
 /// How soon an input is delivered again at most, if it is delivered again for no reason.
 const HURRY_MAX: Duration = Duration::from_secs(3);
-/// How long the copy of an event takes at most.
-const COPY_MAX: Duration = Duration::from_millis(200);
 
 /// A lane's end at a process.
-struct Lane {
+pub(super) struct Lane {
     process: u32,
-    sender: mpsc::UnboundedSender<Arrival>,
+    pub(super) sender: mpsc::UnboundedSender<Arrival>,
     /// When the last of what is under way arrives: one connection keeps its order.
     last: Duration,
 }
@@ -46,11 +45,11 @@ pub(crate) struct Wire {
     pub(crate) journal: Journal,
     under_way: BinaryHeap<Parcel>,
     sent: u64,
-    lanes: BTreeMap<u64, Lane>,
+    pub(super) lanes: BTreeMap<u64, Lane>,
     lanes_opened: u64,
     /// Until when nobody reaches the broker.
     outage_until: Duration,
-    copying: bool,
+    pub(super) copying: bool,
 }
 
 impl Wire {
@@ -119,51 +118,32 @@ impl Wire {
         messages: Vec<Message>,
         answer: Published,
     ) {
-        let weather = self.weather;
         let (there, back) = (self.latency(), self.latency());
-        let is_away = now < self.outage_until;
-        let fate = if is_away {
-            if self.dice.chance(500) { "waits for the broker" } else { "is lost" }
-        } else if self.dice.chance(weather.request_lost) {
-            "is lost"
-        } else if self.dice.chance(weather.late) {
-            "is late"
-        } else if self.dice.chance(weather.answer_lost) {
-            "is stored without an answer"
-        } else if self.dice.chance(weather.rejected) {
-            "is rejected"
-        } else {
-            ""
-        };
+        let fate = Fate::draw(&self.weather, &self.dice, now < self.outage_until);
         self.journal.note(now, || {
             let what = messages.iter().map(describe).collect::<Vec<_>>().join(", ");
-            let fate = if fate.is_empty() { String::new() } else { format!("  ** {fate}") };
-            format!("{life} publishes to {stream:?}: {what}{fate}")
+            format!("{life} publishes to {stream:?}: {what}{}", fate.note())
         });
         let from = life.number;
         let timeout = now + ANSWER_TIMEOUT;
-        let no_answer =
-            |answer| Load::Published { result: Err(PublishError::Ambiguous("no answer".into())), answer };
-        let unanswered = |messages| Load::Publish { from, stream, messages, answer: None, back };
-        match fate {
-            "" => {
-                let answer = Some(answer);
-                self.send(now + there, Load::Publish { from, stream, messages, answer, back });
-            }
-            "is rejected" => {
+        let arrives = match fate {
+            Fate::Rejected => {
                 let result = Err(PublishError::Rejected("insufficient resources".into()));
-                self.send(now + there + back, Load::Published { result, answer });
+                return self.send(now + there + back, Load::Published { result, answer });
             }
-            "is lost" => self.send(timeout, no_answer(answer)),
-            _ => {
-                let at = match fate {
-                    "waits for the broker" => self.outage_until + there,
-                    "is late" => timeout + self.dice.up_to(LATE_MAX),
-                    _ => now + there,
-                };
-                self.send(timeout, no_answer(answer));
-                self.send(at, unanswered(messages));
+            Fate::Answered => {
+                let answer = Some(answer);
+                return self.send(now + there, Load::Publish { from, stream, messages, answer, back });
             }
+            Fate::Lost => None,
+            Fate::Unanswered => Some(now + there),
+            Fate::Late => Some(timeout + self.dice.up_to(LATE_MAX)),
+            Fate::Waits => Some(self.outage_until + there),
+        };
+        let result = Err(PublishError::Ambiguous("no answer".into()));
+        self.send(timeout, Load::Published { result, answer });
+        if let Some(at) = arrives {
+            self.send(at, Load::Publish { from, stream, messages, answer: None, back });
         }
     }
 
@@ -270,93 +250,6 @@ impl Wire {
         next.into_iter().chain(self.server.next_due()).min()
     }
 
-    fn arrive(&mut self, now: Duration, epoch: OffsetDateTime, load: Load) {
-        match load {
-            Load::Publish { from, stream, messages, answer, back } => {
-                let result = self.server.publish(stream, &messages, now, epoch);
-                self.published(now, from, stream, &messages, &result);
-                if let Some(answer) = answer {
-                    self.send(now + back, Load::Published { result, answer });
-                }
-            }
-            // Nobody may be there any more to hear it.
-            Load::Published { result, answer } => drop(answer.send(result)),
-            Load::Last { stream, subject, age, answer, back } => {
-                let log = self.server.log(stream);
-                let entry = if age.is_zero() {
-                    log.last(&subject)
-                } else {
-                    log.last_before(&subject, now.saturating_sub(age))
-                };
-                let found = entry.map(|entry| entry.stored.clone());
-                self.send(now + back, Load::Found { result: Ok(found), answer });
-            }
-            Load::Found { result, answer } => drop(answer.send(result)),
-            Load::Reply { receipt, reply: Reply::Ack } => self.server.ack(receipt),
-            Load::Reply { receipt, reply } => {
-                let after = if let Reply::GiveBack(delay) = reply {
-                    delay
-                } else {
-                    crate::testing::server::consumer::ACK_WAIT
-                };
-                if let Some(consumer) = self.server.consumer(receipt.consumer) {
-                    consumer.again_at(receipt.sequence, receipt.delivered, now + after);
-                }
-            }
-            Load::Pull { consumer, pull } => {
-                if let Some(consumer) = self.server.consumer(consumer) {
-                    consumer.pull(pull);
-                }
-            }
-            Load::Arrive { lane, arrival } => {
-                if let Some(lane) = self.lanes.get(&lane) {
-                    drop(lane.sender.send(arrival));
-                }
-            }
-            Load::Disconnect { lane } => {
-                self.server.consumers().for_each(|consumer| consumer.disconnect(lane));
-            }
-            Load::Hurry { receipt } => {
-                if let Some(consumer) = self.server.consumer(receipt.consumer) {
-                    consumer.hurry(receipt.sequence, now);
-                }
-            }
-            Load::Copy => {
-                self.copying = false;
-                self.server.copy_to_audit(now);
-            }
-        }
-    }
-
-    fn published(
-        &mut self,
-        now: Duration,
-        from: u32,
-        stream: Stream,
-        messages: &[Message],
-        result: &Result<u64, PublishError>,
-    ) {
-        self.journal.note(now, || {
-            let what = messages.iter().map(|m| m.subject.to_string()).collect::<Vec<_>>().join(", ");
-            format!("{stream:?} has from #{from}: {result:?} {what}")
-        });
-        let misuse = std::mem::take(&mut self.server.misuse);
-        misuse.into_iter().for_each(|what| self.witness.object(format!("process {from} sends {what}")));
-        let Ok(last) = *result else { return };
-        let first = last + 1 - messages.len() as u64;
-        for sequence in first..=last {
-            if let Some(entry) = self.server.log(stream).entry(sequence) {
-                // The first sequence tells one publish from another.
-                self.witness.published(stream, first, &entry.stored);
-            }
-        }
-        if stream == Stream::Events && !self.copying {
-            self.copying = true;
-            let after = self.dice.up_to(COPY_MAX);
-            self.send(now + after, Load::Copy);
-        }
-    }
-
     fn send_in_order(&mut self, now: Duration, lane: u64, arrival: Arrival) {
         let soon = now + self.latency();
         let overtakes = self.dice.chance(self.weather.overtakes);
@@ -376,7 +269,7 @@ impl Wire {
         });
     }
 
-    fn send(&mut self, at: Duration, load: Load) {
+    pub(super) fn send(&mut self, at: Duration, load: Load) {
         self.sent += 1;
         let shuffle = self.dice.below(1 << 20);
         self.under_way.push(Parcel { at, shuffle, number: self.sent, load });

@@ -292,4 +292,4 @@ impl Server {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -1,0 +1,98 @@
+//! What happens when something arrives.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::core::broker::{Message, PublishError, Stream};
+use crate::testing::network::parcel::{Load, Reply};
+use crate::testing::network::wire::Wire;
+use crate::testing::server::consumer::ACK_WAIT;
+
+/// How long the copy of an event to the trail takes at most.
+const COPY_MAX: Duration = Duration::from_millis(200);
+
+impl Wire {
+    pub(super) fn arrive(&mut self, now: Duration, epoch: OffsetDateTime, load: Load) {
+        match load {
+            Load::Publish { from, stream, messages, answer, back } => {
+                let result = self.server.publish(stream, &messages, now, epoch);
+                self.published(now, from, stream, &messages, &result);
+                if let Some(answer) = answer {
+                    self.send(now + back, Load::Published { result, answer });
+                }
+            }
+            // Nobody may be there any more to hear it.
+            Load::Published { result, answer } => drop(answer.send(result)),
+            Load::Last { stream, subject, age, answer, back } => {
+                let log = self.server.log(stream);
+                let entry = if age.is_zero() {
+                    log.last(&subject)
+                } else {
+                    log.last_before(&subject, now.saturating_sub(age))
+                };
+                let found = entry.map(|entry| entry.stored.clone());
+                self.send(now + back, Load::Found { result: Ok(found), answer });
+            }
+            Load::Found { result, answer } => drop(answer.send(result)),
+            Load::Reply { receipt, reply: Reply::Ack } => self.server.ack(receipt),
+            Load::Reply { receipt, reply } => {
+                let after = if let Reply::GiveBack(delay) = reply { delay } else { ACK_WAIT };
+                if let Some(consumer) = self.server.consumer(receipt.consumer) {
+                    consumer.again_at(receipt.sequence, receipt.delivered, now + after);
+                }
+            }
+            Load::Pull { consumer, pull } => {
+                if let Some(consumer) = self.server.consumer(consumer) {
+                    consumer.pull(pull);
+                }
+            }
+            Load::Arrive { lane, arrival } => {
+                if let Some(lane) = self.lanes.get(&lane) {
+                    drop(lane.sender.send(arrival));
+                }
+            }
+            Load::Disconnect { lane } => {
+                self.server.consumers().for_each(|consumer| consumer.disconnect(lane));
+            }
+            Load::Hurry { receipt } => {
+                if let Some(consumer) = self.server.consumer(receipt.consumer) {
+                    consumer.hurry(receipt.sequence, now);
+                }
+            }
+            Load::Copy => {
+                self.copying = false;
+                self.server.copy_to_audit(now);
+            }
+        }
+    }
+
+    fn published(
+        &mut self,
+        now: Duration,
+        from: u32,
+        stream: Stream,
+        messages: &[Message],
+        result: &Result<u64, PublishError>,
+    ) {
+        self.journal.note(now, || {
+            let what = messages.iter().map(|m| m.subject.to_string()).collect::<Vec<_>>().join(", ");
+            format!("{stream:?} has from #{from}: {result:?} {what}")
+        });
+        let misuse = std::mem::take(&mut self.server.misuse);
+        misuse.into_iter().for_each(|what| self.witness.object(format!("process {from} sends {what}")));
+        let Ok(last) = *result else { return };
+        let first = last + 1 - messages.len() as u64;
+        for sequence in first..=last {
+            if let Some(entry) = self.server.log(stream).entry(sequence) {
+                // The first sequence tells one publish from another.
+                self.witness.published(stream, first, &entry.stored);
+            }
+        }
+        if stream == Stream::Events && !self.copying {
+            self.copying = true;
+            let after = self.dice.up_to(COPY_MAX);
+            self.send(now + after, Load::Copy);
+        }
+    }
+}

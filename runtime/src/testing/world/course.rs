@@ -1,0 +1,134 @@
+//! The course of a simulation: what is planned happens, processes come and go, and time passes.
+
+use std::time::Duration;
+
+use crate::core::broker::{Message, Stream};
+use crate::testing::World;
+use crate::testing::process::Process;
+use crate::testing::world::{Plan, STORM};
+
+/// How many turns a simulation may take: one that takes more turns in a circle.
+const TURNS_MAX: u64 = 1_000_000;
+/// How long a process is away at most after it was killed.
+const RESTART_MAX: Duration = Duration::from_secs(15);
+/// How long the broker is away, and how long the stream of events is full, at most.
+const OUTAGE_MAX: Duration = Duration::from_secs(20);
+/// How many acknowledgements of each consumer a broker forgets at most when it crashes.
+const ACKS_FORGOTTEN_MAX: u64 = 5;
+
+impl World {
+    pub(super) fn plan_accidents(&mut self) {
+        let dice = self.dice.clone();
+        let mut plans = Vec::new();
+        let mut plan = |times: u64, make: &dyn Fn() -> Plan| {
+            for _ in 0..times {
+                plans.push((dice.up_to(STORM), make()));
+            }
+        };
+        plan(dice.one_of(&[0, 0, 2, 6]), &|| Plan::Kill);
+        plan(dice.one_of(&[0, 0, 2, 6]), &|| Plan::Drain);
+        plan(dice.one_of(&[0, 0, 1, 2]), &|| {
+            let acks_forgotten = usize::try_from(dice.below(ACKS_FORGOTTEN_MAX + 1)).unwrap_or_default();
+            Plan::Outage { lasts: dice.up_to(OUTAGE_MAX), acks_forgotten }
+        });
+        if dice.chance(200) {
+            let from = dice.up_to(STORM);
+            plans.push((from, Plan::Full));
+            plans.push((from + dice.up_to(OUTAGE_MAX), Plan::NotFull));
+        }
+        for (at, plan) in plans {
+            self.plan(at, plan);
+        }
+    }
+
+    pub(super) async fn drive(
+        &mut self,
+        until: Duration,
+        is_done: fn(&mut Self) -> bool,
+    ) -> Result<bool, String> {
+        loop {
+            self.turns += 1;
+            let next = self.network.turn();
+            let now = self.network.now();
+            let plan = self.supervise(now);
+            if let Some(objection) = self.network.lock().witness.objection() {
+                return Err(objection.to_owned());
+            }
+            if self.turns > TURNS_MAX {
+                return Err("it turns in a circle".into());
+            }
+            if is_done(self) {
+                return Ok(true);
+            }
+            if now >= until {
+                return Ok(false);
+            }
+            let wait = next.into_iter().chain(plan).min().unwrap_or(until).min(until);
+            tokio::select! {
+                biased;
+                () = self.network.news.notified() => {}
+                () = tokio::time::sleep_until(self.network.moment(wait)) => {}
+            }
+        }
+    }
+
+    /// Makes what is planned happen, starts what is to start, and tells when it is to be called again.
+    fn supervise(&mut self, now: Duration) -> Option<Duration> {
+        while self.plans.front().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, plan)) = self.plans.pop_front() {
+                self.carry_out(now, plan);
+            }
+        }
+        for slot in &mut self.slots {
+            if let Some(process) =
+                slot.process.take_if(|process| process.life.is_dead() || process.has_exited())
+            {
+                let mut wire = self.network.lock();
+                let is_killed = process.life.is_dead();
+                wire.hang_up(process.life.number, !is_killed || self.dice.chance(500));
+                slot.starts_at = now + self.dice.up_to(RESTART_MAX);
+                wire.journal.note(now, || format!("{} is gone", process.life));
+            }
+            if slot.process.is_none() && slot.starts_at <= now {
+                self.processes += 1;
+                if let Some((function, inlets)) = self.functions.get(slot.function) {
+                    slot.process = Some(Process::start(&self.network, self.processes, function, inlets));
+                }
+            }
+        }
+        let starts = self.slots.iter().filter(|slot| slot.process.is_none()).map(|slot| slot.starts_at);
+        self.plans.front().map(|(at, _)| *at).into_iter().chain(starts).min()
+    }
+
+    fn carry_out(&mut self, now: Duration, plan: Plan) {
+        let mut wire = self.network.lock();
+        wire.journal.note(now, || match &plan {
+            Plan::Arrive { subject, .. } => format!("{subject} comes from outside"),
+            other => format!("{other:?}"),
+        });
+        match plan {
+            Plan::Arrive { subject, payload } => {
+                // Into the stream of inputs from outside anything comes.
+                let _ = wire.server.publish(
+                    Stream::Intake,
+                    &[Message::new(subject, payload)],
+                    now,
+                    self.network.epoch(),
+                );
+            }
+            Plan::Outage { lasts, acks_forgotten } => wire.begin_outage(now, lasts, acks_forgotten),
+            Plan::Full => wire.server.is_full = true,
+            Plan::NotFull => wire.server.is_full = false,
+            Plan::Kill | Plan::Drain => {
+                drop(wire);
+                let up: Vec<&Process> = self.slots.iter().filter_map(|slot| slot.process.as_ref()).collect();
+                let chosen = usize::try_from(self.dice.below(up.len() as u64)).unwrap_or_default();
+                match up.get(chosen) {
+                    Some(process) if matches!(plan, Plan::Kill) => process.life.end(),
+                    Some(process) => process.drain(),
+                    None => {}
+                }
+            }
+        }
+    }
+}
