@@ -52,8 +52,6 @@ use crate::{Contract, Incoming, Outgoing, Payload, Stored, headers};
 /// assert!(matches!(first, Outcome::Retried { attempt: 1, .. }));
 /// let second = billing.next_attempt().await;
 /// assert_eq!(second, Some(Outcome::ack([Billed { id: "P-1".into() }])));
-/// // The same input again, whatever the handler would do now: its effects are there already.
-/// assert_eq!(billing.deliver(Sent { id: "P-1".into() }).await, Outcome::Acked(vec![]));
 /// # }
 /// ```
 pub struct Harness {
