@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +28,9 @@ use crate::testing::witness::Decision;
 
 /// How much longer than its limit a handler takes that hangs.
 const HANG: Duration = Duration::from_secs(5);
+
+/// How much later than at its limit a handler may be stopped: clocks tick in milliseconds.
+const LIMIT_SLACK: Duration = Duration::from_millis(5);
 
 /// A consumer's number, its stream, and how many of its inputs one process holds at most.
 pub(crate) type Inlet = (usize, Stream, usize);
@@ -100,6 +104,7 @@ struct Watched {
 struct Run<'w> {
     watched: &'w Watched,
     inputs: Vec<Input>,
+    began: Instant,
     decision: Decision,
 }
 
@@ -109,7 +114,12 @@ impl Watched {
         let (weather, dice, mut run) = {
             let mut wire = network.lock();
             wire.witness.began(self.connection.life.number, &self.terms, &inputs);
-            let run = Run { watched: self, inputs: inputs.clone(), decision: Decision::Failed };
+            let run = Run {
+                watched: self,
+                inputs: inputs.clone(),
+                began: Instant::now(),
+                decision: Decision::Failed,
+            };
             (wire.weather, wire.dice.clone(), run)
         };
         self.pause(dice.up_to(weather.work)).await;
@@ -152,7 +162,10 @@ impl Drop for Run<'_> {
         let Connection { network, life } = &self.watched.connection;
         if !life.is_dead() {
             let (now, mut wire) = (network.now(), network.lock());
-            let Self { watched: Watched { terms, .. }, inputs, decision } = self;
+            let Self { watched: Watched { terms, .. }, inputs, began, decision } = self;
+            if began.elapsed() > terms.time_limit + LIMIT_SLACK {
+                wire.witness.object(format!("{life} has run a handler for {:?}", began.elapsed()));
+            }
             wire.witness.ended(life.number, terms, inputs, *decision);
             wire.journal.note(now, || {
                 let what = inputs
