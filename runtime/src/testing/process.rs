@@ -64,7 +64,7 @@ impl Process {
         });
         let lanes = TaskTracker::new();
         for &(consumer, stream, most) in inlets {
-            let lane = NetworkLane::open(connection.clone(), consumer);
+            let lane = NetworkLane::open(connection.clone(), consumer, most);
             lanes.spawn(pull(Arc::clone(&engine), lane, stream, most));
         }
         lanes.close();

@@ -70,7 +70,7 @@ impl Broker for Still {
 
     async fn give_back(&self, receipt: &Receipt, delay: Duration) {
         self.with(|server, now| {
-            if let Some(consumer) = server.consumer(receipt.consumer) {
+            if let Some(consumer) = server.consumer_mut(receipt.consumer) {
                 consumer.again_at(receipt.sequence, receipt.delivered, now + delay);
             }
         });

@@ -5,8 +5,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::core::broker::{Message, PublishError, Stream};
-use crate::testing::network::parcel::{Load, Reply};
-use crate::testing::network::wire::Wire;
+use crate::testing::network::parcel::{Arrival, Load, Reply};
+use crate::testing::network::wire::{Lane, Wire};
 use crate::testing::server::consumer::ACK_WAIT;
 
 /// How long the copy of an event to the trail takes at most.
@@ -38,17 +38,22 @@ impl Wire {
             Load::Reply { receipt, reply: Reply::Ack } => self.server.ack(receipt),
             Load::Reply { receipt, reply } => {
                 let after = if let Reply::GiveBack(delay) = reply { delay } else { ACK_WAIT };
-                if let Some(consumer) = self.server.consumer(receipt.consumer) {
+                if let Some(consumer) = self.server.consumer_mut(receipt.consumer) {
                     consumer.again_at(receipt.sequence, receipt.delivered, now + after);
                 }
             }
             Load::Pull { consumer, pull } => {
-                if let Some(consumer) = self.server.consumer(consumer) {
+                if let Some(consumer) = self.server.consumer_mut(consumer) {
                     consumer.pull(pull);
                 }
             }
             Load::Arrive { lane, arrival } => {
-                if let Some(lane) = self.lanes.get(&lane) {
+                if let Some(lane) = self.lanes.get_mut(&lane) {
+                    lane.held += usize::from(matches!(arrival, Arrival::Input { .. }));
+                    if lane.held > lane.most && !self.has_lost {
+                        let Lane { process, held, most, .. } = lane;
+                        self.witness.object(format!("process {process} holds {held} inputs of {most}"));
+                    }
                     drop(lane.sender.send(arrival));
                 }
             }
@@ -56,7 +61,7 @@ impl Wire {
                 self.server.consumers().for_each(|consumer| consumer.disconnect(lane));
             }
             Load::Hurry { receipt } => {
-                if let Some(consumer) = self.server.consumer(receipt.consumer) {
+                if let Some(consumer) = self.server.consumer_mut(receipt.consumer) {
                     consumer.hurry(receipt.sequence, now);
                 }
             }

@@ -27,9 +27,9 @@ pub(crate) struct NetworkLane {
 }
 
 impl NetworkLane {
-    /// Opens a lane from `consumer`.
-    pub(crate) fn open(connection: Connection, consumer: usize) -> Self {
-        let (number, arrivals) = connection.network.open_lane(&connection.life);
+    /// Opens a lane from `consumer`, whose inputs the process holds `most` of at a time.
+    pub(crate) fn open(connection: Connection, consumer: usize, most: usize) -> Self {
+        let (number, arrivals) = connection.network.open_lane(&connection.life, consumer, most);
         Self { connection, consumer, number, arrivals, asked: BTreeMap::new() }
     }
 

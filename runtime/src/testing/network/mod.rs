@@ -125,9 +125,14 @@ impl Network {
         self.lock().stands(self.now(), consumer, lane)
     }
 
-    fn open_lane(&self, life: &Life) -> (u64, mpsc::UnboundedReceiver<Arrival>) {
+    fn open_lane(
+        &self,
+        life: &Life,
+        consumer: usize,
+        most: usize,
+    ) -> (u64, mpsc::UnboundedReceiver<Arrival>) {
         let (sender, arrivals) = mpsc::unbounded_channel();
-        (self.lock().open_lane(life.number, sender), arrivals)
+        (self.lock().open_lane(life.number, consumer, most, sender), arrivals)
     }
 
     fn disconnect(&self, lane: u64) {

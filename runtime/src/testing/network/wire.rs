@@ -30,8 +30,12 @@ const HURRY_MAX: Duration = Duration::from_secs(3);
 
 /// A lane's end at a process.
 pub(super) struct Lane {
-    process: u32,
+    pub(super) process: u32,
+    consumer: usize,
     pub(super) sender: mpsc::UnboundedSender<Arrival>,
+    /// Inputs that have come and are not answered, and how many there may be.
+    pub(super) held: usize,
+    pub(super) most: usize,
     /// When the last of what is under way arrives: one connection keeps its order.
     last: Duration,
 }
@@ -50,6 +54,8 @@ pub(crate) struct Wire {
     /// Until when nobody reaches the broker.
     outage_until: Duration,
     pub(super) copying: bool,
+    /// Whether anything was lost on its way to a process: from then on it may ask for more than it can count.
+    pub(super) has_lost: bool,
 }
 
 impl Wire {
@@ -66,6 +72,7 @@ impl Wire {
             lanes_opened: 0,
             outage_until: Duration::ZERO,
             copying: false,
+            has_lost: false,
         }
     }
 
@@ -82,6 +89,7 @@ impl Wire {
     /// Nobody reaches the broker for a while.
     pub(crate) fn begin_outage(&mut self, now: Duration, lasts: Duration, acks_forgotten: usize) {
         self.outage_until = now + lasts;
+        self.has_lost = true;
         self.server.consumers().for_each(|consumer| consumer.disconnect_all());
         self.server.forget_acks(acks_forgotten);
         self.journal.note(now, || format!("the broker is away for {lasts:?}, forgets {acks_forgotten} acks"));
@@ -104,9 +112,17 @@ impl Wire {
         });
     }
 
-    pub(crate) fn open_lane(&mut self, process: u32, sender: mpsc::UnboundedSender<Arrival>) -> u64 {
+    /// A lane of `process` from `consumer`, whose inputs it holds `most` of at a time.
+    pub(crate) fn open_lane(
+        &mut self,
+        process: u32,
+        consumer: usize,
+        most: usize,
+        sender: mpsc::UnboundedSender<Arrival>,
+    ) -> u64 {
         self.lanes_opened += 1;
-        self.lanes.insert(self.lanes_opened, Lane { process, sender, last: Duration::ZERO });
+        let lane = Lane { process, consumer, sender, held: 0, most, last: Duration::ZERO };
+        self.lanes.insert(self.lanes_opened, lane);
         self.lanes_opened
     }
 
@@ -185,6 +201,12 @@ impl Wire {
         {
             self.witness.acked(life.function, stream, &entry.stored);
         }
+        let is_lane = |lane: &&mut Lane| lane.process == life.number && lane.consumer == receipt.consumer;
+        if reply != Reply::InProgress
+            && let Some(lane) = self.lanes.values_mut().find(is_lane)
+        {
+            lane.held = lane.held.saturating_sub(1);
+        }
         if !is_lost {
             let there = self.latency();
             self.send(now + there, Load::Reply { receipt, reply });
@@ -195,16 +217,20 @@ impl Wire {
         let request = self.sent;
         let there = self.latency();
         self.sent += 1;
-        if now >= self.outage_until && !self.dice.chance(self.weather.pull_lost) {
+        let is_lost = now < self.outage_until || self.dice.chance(self.weather.pull_lost);
+        self.has_lost |= is_lost;
+        if !is_lost {
             let pull = Pull { lane, request, left: credit, expires: now + there + PULL_EXPIRES };
             self.send(now + there, Load::Pull { consumer, pull });
         }
         request
     }
 
-    pub(crate) fn stands(&mut self, now: Duration, consumer: usize, lane: u64) -> bool {
-        now >= self.outage_until
-            && self.server.consumer(consumer).is_some_and(|consumer| consumer.stands(lane))
+    /// Whether a request on the lane stands, or what answers it is on its way.
+    pub(crate) fn stands(&self, now: Duration, consumer: usize, lane: u64) -> bool {
+        let is_coming = self.lanes.get(&lane).is_some_and(|lane| lane.last >= now);
+        let stands = self.server.consumer(consumer).is_some_and(|consumer| consumer.stands(lane));
+        is_coming || (stands && now >= self.outage_until)
     }
 
     pub(crate) fn send_soon(&mut self, now: Duration, load: Load) {
@@ -222,7 +248,7 @@ impl Wire {
         for outgoing in self.server.pump(now) {
             let Pull { lane, request, .. } = outgoing.pull;
             let Some(delivery) = outgoing.delivery else {
-                self.send_soon(now, Load::Arrive { lane, arrival: Arrival::Expired { request } });
+                self.send_in_order(now, lane, Arrival::Expired { request });
                 continue;
             };
             let receipt = delivery.receipt;
@@ -241,6 +267,7 @@ impl Wire {
                     delivery.stream, delivery.subject
                 )
             });
+            self.has_lost |= is_lost;
             if !is_lost {
                 let arrival = Arrival::Input { request, delivery: Box::new(delivery) };
                 self.send_in_order(now, lane, arrival);
@@ -253,6 +280,7 @@ impl Wire {
     fn send_in_order(&mut self, now: Duration, lane: u64, arrival: Arrival) {
         let soon = now + self.latency();
         let overtakes = self.dice.chance(self.weather.overtakes);
+        self.has_lost |= overtakes;
         let at = match self.lanes.get_mut(&lane) {
             Some(to) if !overtakes => {
                 to.last = to.last.max(soon);

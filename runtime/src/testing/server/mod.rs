@@ -48,6 +48,9 @@ pub(crate) struct Server {
     waiting: BTreeMap<(Duration, u64), Subject>,
     /// How far `events` is copied into `audit`.
     copied: u64,
+    /// Whether anything has changed since [`pump`](Self::pump) last looked, and when it has to look if nothing does.
+    is_stirred: bool,
+    due: Option<Duration>,
     /// Whether the stream of events is at its limit.
     pub(crate) is_full: bool,
     /// Whether that is looked at before expected sequences are; servers differ with the path that a message takes.
@@ -67,6 +70,8 @@ impl Server {
             consumers: Vec::new(),
             waiting: BTreeMap::new(),
             copied: 0,
+            is_stirred: true,
+            due: None,
             is_full: false,
             full_comes_first: false,
             misuse: Vec::new(),
@@ -84,6 +89,7 @@ impl Server {
     }
 
     const fn log_mut(&mut self, stream: Stream) -> &mut Log {
+        self.is_stirred = true;
         match stream {
             Stream::Events => &mut self.events,
             Stream::Retry => &mut self.retry,
@@ -99,11 +105,19 @@ impl Server {
         self.consumers.len() - 1
     }
 
-    pub(crate) fn consumer(&mut self, number: usize) -> Option<&mut Consumer> {
+    /// A consumer, to look at.
+    pub(crate) fn consumer(&self, number: usize) -> Option<&Consumer> {
+        self.consumers.get(number)
+    }
+
+    /// A consumer, to do something with.
+    pub(crate) fn consumer_mut(&mut self, number: usize) -> Option<&mut Consumer> {
+        self.is_stirred = true;
         self.consumers.get_mut(number)
     }
 
     pub(crate) fn consumers(&mut self) -> impl Iterator<Item = &mut Consumer> {
+        self.is_stirred = true;
         self.consumers.iter_mut()
     }
 
@@ -159,7 +173,7 @@ impl Server {
 
     /// The input of `receipt` is done with.
     pub(crate) fn ack(&mut self, receipt: Receipt) {
-        let Some(consumer) = self.consumers.get_mut(receipt.consumer) else { return };
+        let Some(consumer) = self.consumer_mut(receipt.consumer) else { return };
         let was_held = consumer.ack(receipt.sequence);
         if was_held && consumer.stream == Stream::Retry {
             self.retry.remove(receipt.sequence);
@@ -168,6 +182,7 @@ impl Server {
 
     /// The server comes back from a crash, and has forgotten up to `count` acknowledgements of each consumer.
     pub(crate) fn forget_acks(&mut self, count: usize) {
+        self.is_stirred = true;
         for consumer in &mut self.consumers {
             let stream = consumer.stream;
             for sequence in consumer.forget_acks(count) {
@@ -180,6 +195,7 @@ impl Server {
 
     /// Copies what came into the stream of events to the trail: everything whose subject has four tokens.
     pub(crate) fn copy_to_audit(&mut self, now: Duration) {
+        self.is_stirred = true;
         while let Some(entry) = self.events.entry(self.copied + 1) {
             self.copied += 1;
             let subject = entry.stored.subject.as_str();
@@ -205,13 +221,20 @@ impl Server {
     /// When something happens next by itself.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         let waiting = self.next_retry();
-        self.consumers.iter().filter_map(Consumer::next_due).chain(waiting).min()
+        if self.is_stirred {
+            self.consumers.iter().filter_map(Consumer::next_due).chain(waiting).min()
+        } else {
+            self.due
+        }
     }
 
     /// Brings up what is due, and gives everything that is to be sent.
     pub(crate) fn pump(&mut self, now: Duration) -> Vec<Outgoing> {
-        self.wake_retries(now);
         let mut outgoing = Vec::new();
+        if !self.is_stirred && self.due.is_none_or(|due| due > now) {
+            return outgoing;
+        }
+        self.wake_retries(now);
         for number in 0..self.consumers.len() {
             let mut sent = Vec::new();
             if let Some((consumer, log)) = self.consumer_and_log(number) {
@@ -225,6 +248,9 @@ impl Server {
                 outgoing.push(Outgoing { pull, delivery });
             }
         }
+        self.is_stirred = true;
+        self.due = self.next_due();
+        self.is_stirred = false;
         outgoing
     }
 

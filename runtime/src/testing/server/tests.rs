@@ -72,7 +72,7 @@ fn a_full_stream_takes_new_values_of_what_is_there_and_nothing_else() {
 fn replicas_share_a_consumer_and_each_input_goes_to_one_of_them() {
     let mut server = Server::new();
     let number = server.subscribe(Stream::Events, vec![Subject::from_broker("a.b.*.*")], 3);
-    let consumer = server.consumer(number).unwrap();
+    let consumer = server.consumer_mut(number).unwrap();
     consumer.pull(pull(1, 2));
     consumer.pull(pull(2, 9));
     for subject in ["a.b.c.1", "x.y.c.2", "a.b.c.3", "a.b.c.4", "a.b.c.5"] {
@@ -91,18 +91,18 @@ fn what_is_not_answered_comes_again_and_work_in_progress_waits() {
     let number = server.subscribe(Stream::Events, vec![Subject::from_broker(">")], 9);
     publish(&mut server, &[message("a.b.c.1"), message("a.b.c.2")]).unwrap();
     let ask = |server: &mut Server, left| {
-        server.consumer(number).unwrap().pull(Pull { expires: Duration::MAX, ..pull(1, left) });
+        server.consumer_mut(number).unwrap().pull(Pull { expires: Duration::MAX, ..pull(1, left) });
     };
     ask(&mut server, 9);
     assert_eq!(sent(&mut server, Duration::ZERO).len(), 2);
     // Two was given back for a second; one is worked on.
-    let consumer = server.consumer(number).unwrap();
+    let consumer = server.consumer_mut(number).unwrap();
     consumer.again_at(2, 1, SECOND);
     consumer.again_at(1, 1, SECOND + ACK_WAIT);
     assert_eq!(server.next_due(), Some(SECOND));
     assert_eq!(sent(&mut server, SECOND), [(1, Some((2, 2)))]);
     // The answer to an earlier delivery moves nothing.
-    server.consumer(number).unwrap().again_at(2, 1, Duration::ZERO);
+    server.consumer_mut(number).unwrap().again_at(2, 1, Duration::ZERO);
     assert_eq!(sent(&mut server, SECOND), []);
     // And the acknowledgement of any delivery counts.
     server.ack(Receipt { consumer: number, sequence: 2, delivered: 1 });
@@ -116,7 +116,7 @@ fn what_is_not_answered_comes_again_and_work_in_progress_waits() {
 fn a_request_for_inputs_expires() {
     let mut server = Server::new();
     let number = server.subscribe(Stream::Events, vec![Subject::from_broker(">")], 9);
-    server.consumer(number).unwrap().pull(pull(1, 4));
+    server.consumer_mut(number).unwrap().pull(pull(1, 4));
     assert_eq!(server.next_due(), Some(PULL_EXPIRES));
     assert_eq!(sent(&mut server, PULL_EXPIRES), [(1, None)]);
     assert!(!server.consumer(number).unwrap().stands(1));
