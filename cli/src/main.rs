@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use jetlag_cli::commands::audit::Audit;
 use jetlag_cli::commands::demo::Demo;
+use jetlag_cli::commands::dlq::Dlq;
 use jetlag_cli::commands::place::Place;
 use jetlag_cli::commands::trail::Trail;
 use jetlag_cli::commands::up::Up;
@@ -25,6 +26,7 @@ enum Command {
     Up(Up),
     Place(Place),
     Trail(Trail),
+    Dlq(Dlq),
     Audit(Audit),
 }
 
@@ -34,6 +36,7 @@ Examples:
   jetlag up                                              run the whole application here
   jetlag place data/online-retail/orders-2010-12.csv     give it real orders
   jetlag trail 536365                                    what happened to one of them
+  jetlag dlq list                                        what was given up, and why
   jetlag audit verify                                    that nothing in the trail was changed or removed
   jetlag help up                                         everything about one command
 
@@ -51,6 +54,7 @@ async fn main() -> ExitCode {
         Command::Up(up) => up.run(console).await,
         Command::Place(place) => place.run(console).await,
         Command::Trail(trail) => trail.run(console).await,
+        Command::Dlq(dlq) => dlq.run(console).await,
         Command::Audit(audit) => audit.run(console).await,
     };
     match outcome {

@@ -2,6 +2,7 @@
 
 mod contract;
 mod core;
+mod dead_letter;
 mod description;
 mod effects;
 mod endpoint;
@@ -27,7 +28,10 @@ pub mod testing;
 mod token;
 pub mod topology;
 
+pub use core::redrive::NotRedriven;
+
 pub use contract::{Breaker, Contract, Durability, NAME_CHARS_MAX, Source, Terms};
+pub use dead_letter::{Attempt, DeadLetter, NoDeadLetter};
 pub use description::{Description, EndpointDescription, Kind, RetryDescription, VariableDescription};
 pub use effects::Effects;
 pub use endpoint::{Endpoint, Fault};

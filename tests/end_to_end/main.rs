@@ -5,4 +5,5 @@ mod bad_input;
 mod faults;
 mod interop;
 mod outage;
+mod redrive;
 mod shop;

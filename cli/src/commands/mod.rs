@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod demo;
+pub mod dlq;
 mod launch;
 pub mod place;
 mod signals;

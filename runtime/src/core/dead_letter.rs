@@ -2,7 +2,8 @@
 
 use crate::core::broker::{Broker, Delivery, Expect, Message, PublishError, Stream};
 use crate::core::commit::receipt;
-use crate::core::inbound::{Attempt, Inbound};
+use crate::core::inbound::Inbound;
+use crate::dead_letter::Attempt;
 use crate::failure::Reason;
 use crate::headers;
 use crate::subject::Subject;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::core::broker::{Delivery, Stream};
+use crate::dead_letter::Attempt;
 use crate::event::Envelope;
 use crate::failure::{Reason, chain};
 use crate::handler::Input;
@@ -49,18 +49,6 @@ pub(crate) struct Inbound {
     pub(crate) cause: Cause,
     pub(crate) input: Input,
     pub(crate) history: Vec<Attempt>,
-}
-
-/// One failed attempt.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
-pub(crate) struct Attempt {
-    /// Which one, from 1.
-    pub attempt: u32,
-    /// When it failed.
-    #[serde(with = "time::serde::rfc3339")]
-    pub at: OffsetDateTime,
-    /// What went wrong.
-    pub error: String,
 }
 
 /// Why an input cannot be handled at all.

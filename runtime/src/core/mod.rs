@@ -17,5 +17,6 @@ pub(crate) mod judge;
 pub(crate) mod keys;
 pub(crate) mod life;
 pub(crate) mod pulse;
+pub(crate) mod redrive;
 pub(crate) mod schedule;
 pub(crate) mod states;

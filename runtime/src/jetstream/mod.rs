@@ -3,6 +3,7 @@
 mod api;
 mod broker;
 mod connect;
+mod dead_letters;
 mod operator;
 mod provision;
 mod pull;

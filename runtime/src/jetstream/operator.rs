@@ -19,6 +19,9 @@ const READ_BATCH: usize = 500;
 /// How long the broker has for one batch of messages.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The broker's codes that mean: there is no such message.
+const NOT_THERE: [u64; 2] = [10037, 10043];
+
 /// A connection for looking at streams and changing them.
 #[derive(Debug, Clone)]
 pub struct Operator {
@@ -212,6 +215,24 @@ impl Operator {
         tokio::time::timeout(READ_TIMEOUT, collect)
             .await
             .map_err(|_| no_answer(&format!("no end of a batch of {stream} within {READ_TIMEOUT:?}")))?
+    }
+
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Deletes one message; one that is not there is no error.
+    pub(super) async fn delete(&self, stream: &str, sequence: u64) -> Result<(), OperatorError> {
+        let subject = format!("$JS.API.STREAM.MSG.DELETE.{stream}");
+        let ask = serde_json::json!({"seq": sequence, "no_erase": true}).to_string();
+        let answer = request(&self.client, &subject, None, ask.into()).await;
+        let answer = answer.map_err(|failed| OperatorError::NoAnswer(failed.to_string()))?;
+        let json: Value = serde_json::from_slice(&answer.payload).unwrap_or_default();
+        let code = json.pointer("/error/err_code").and_then(Value::as_u64);
+        if code.is_some_and(|code| NOT_THERE.contains(&code)) {
+            return Ok(());
+        }
+        refused(&answer.payload).map(drop)
     }
 
     async fn ask(&self, subject: &str) -> Result<Value, OperatorError> {
