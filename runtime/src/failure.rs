@@ -133,6 +133,8 @@ pub enum Reason {
     Rejected,
     /// Every attempt failed.
     AttemptsExhausted,
+    /// Its process died each time that it was run while nothing else ran there.
+    ProcessDied,
     /// The effects do not fit into one commit.
     EffectsTooLarge,
     /// The effects are not what the contract allows, or do not serialise.
@@ -148,6 +150,7 @@ impl Reason {
         Self::AlreadyExists,
         Self::Rejected,
         Self::AttemptsExhausted,
+        Self::ProcessDied,
         Self::EffectsTooLarge,
         Self::EffectsInvalid,
     ];
@@ -161,6 +164,7 @@ impl Reason {
             Self::AlreadyExists => "already_exists",
             Self::Rejected => "rejected",
             Self::AttemptsExhausted => "attempts_exhausted",
+            Self::ProcessDied => "process_died",
             Self::EffectsTooLarge => "effects_too_large",
             Self::EffectsInvalid => "effects_invalid",
         }

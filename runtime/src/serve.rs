@@ -23,7 +23,7 @@ use crate::jetstream::{ConnectError, Connection, JetStream, Link, ProvisionError
 use crate::readiness::Readiness;
 use crate::signals::Signals;
 use crate::telemetry::{self, Telemetry};
-use crate::topology::{ACK_WAIT, Sizing, Topology};
+use crate::topology::{Sizing, Topology};
 use crate::{Description, Source, Terms};
 
 /// How long what is under way may take after SIGTERM.
@@ -192,7 +192,7 @@ async fn serve(
     let publishing = tokio::spawn(publishing);
     let pulse = tokio::spawn({
         let engine = Arc::clone(&engine);
-        async move { engine.pulse.beat(&*engine.broker, ACK_WAIT / 3).await }
+        async move { engine.pulse.beat(&*engine.broker).await }
     });
     let lanes = TaskTracker::new();
     if settings.trigger != Trigger::Http {
@@ -280,8 +280,13 @@ async fn prepare(
                             if !provisioned.created.is_empty() {
                                 tracing::info!(created = provisioned.created.join(", "), "provisioned");
                             }
-                            readiness.holds(CONSUMERS, "there");
-                            return Ok(session);
+                            match session.consumers_there(&description.name, lanes).await {
+                                Ok(()) => {
+                                    readiness.holds(CONSUMERS, "there");
+                                    return Ok(session);
+                                }
+                                Err(why) => why,
+                            }
                         }
                         Err(ProvisionError::NoAnswer(why)) => why,
                         Err(error) => return Err(Fatal::Provision(error)),

@@ -171,6 +171,9 @@ pub(crate) trait Broker: Send + Sync + 'static {
     /// The most bytes that one message may have.
     fn message_bytes_max(&self) -> usize;
 
+    /// How long an input may be without a sign of work before it is delivered again.
+    fn ack_wait(&self) -> Duration;
+
     /// The time of day.
     fn now(&self) -> OffsetDateTime;
 }

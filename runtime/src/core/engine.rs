@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +13,7 @@ use crate::core::breaker::{Circuit, Pass, Position};
 use crate::core::broker::{Broker, Stream};
 use crate::core::commit::Plan;
 use crate::core::group::{Committer, Outcome, after_failure};
+use crate::core::isolation::Isolation;
 use crate::core::keys::Keys;
 use crate::core::pulse::Pulse;
 use crate::core::states::States;
@@ -40,6 +41,7 @@ pub(crate) struct Engine<B: Broker> {
     pub(crate) keys: Keys,
     pub(crate) slots: Semaphore,
     pub(crate) circuit: Circuit,
+    pub(crate) isolation: Isolation,
     pub(crate) pulse: Pulse<B::Receipt>,
     /// Cancelled when the process is to stop: what has not started is given back.
     pub(crate) drain: CancellationToken,
@@ -64,6 +66,7 @@ impl<B: Broker> Engine<B> {
             keys: Keys::default(),
             slots: Semaphore::new(function.terms.concurrency),
             circuit: Circuit::new(function.terms.breaker),
+            isolation: Isolation::default(),
             pulse: Pulse::new(),
             drain,
             meter: Meter::new(&function.terms),
@@ -123,6 +126,12 @@ impl<B: Broker> Engine<B> {
     fn counted(&self, outcome: Outcome) -> Outcome {
         self.meter.commit(&outcome);
         outcome
+    }
+
+    /// Every slot of the process, once all are free.
+    pub(crate) async fn all_slots(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        let all = u32::try_from(self.terms.concurrency).unwrap_or(u32::MAX);
+        self.slots.acquire_many(all).await
     }
 
     /// Leave to run the handler, or `None` while the circuit is open.

@@ -1,6 +1,7 @@
 //! The real broker, as the core sees it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::Client;
@@ -24,11 +25,39 @@ const STREAM_FULL: [u64; 2] = [10077, 10023];
 #[derive(Debug, Clone)]
 pub(crate) struct JetStream {
     client: Client,
+    ack_wait: AckWait,
+}
+
+/// How long the consumers of a function wait for a sign of work, as the broker told last.
+#[derive(Debug, Clone)]
+pub(crate) struct AckWait(Arc<AtomicU64>);
+
+impl Default for AckWait {
+    fn default() -> Self {
+        let wait = Self(Arc::default());
+        wait.set(topology::ACK_WAIT);
+        wait
+    }
+}
+
+impl AckWait {
+    pub(crate) fn set(&self, wait: Duration) {
+        self.0.store(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
 }
 
 impl JetStream {
-    pub(crate) const fn new(client: Client) -> Self {
-        Self { client }
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client, ack_wait: AckWait::default() }
+    }
+
+    /// The same, with what the broker tells of its patience.
+    pub(crate) fn with_ack_wait(self, ack_wait: AckWait) -> Self {
+        Self { ack_wait, ..self }
     }
 
     /// The name that `stream` has at the broker.
@@ -137,6 +166,10 @@ impl Broker for JetStream {
 
     fn message_bytes_max(&self) -> usize {
         self.client.server_info().max_payload
+    }
+
+    fn ack_wait(&self) -> Duration {
+        self.ack_wait.get()
     }
 
     fn now(&self) -> OffsetDateTime {

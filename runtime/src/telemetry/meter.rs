@@ -10,6 +10,7 @@ use crate::core::breaker::Position;
 use crate::core::group::Outcome;
 use crate::core::inbound::Inbound;
 use crate::core::judge::Disposition;
+use crate::failure::Reason;
 use crate::telemetry::{names, spans};
 
 /// The metrics of one function, looked up once.
@@ -142,6 +143,27 @@ impl Meter {
         if delivered > 1 {
             counter!(names::REDELIVERIES, "function" => self.function).increment(1);
         }
+    }
+
+    /// An input was delivered again that nobody gave back.
+    pub(crate) fn suspected(&self) {
+        counter!(names::SUSPECTS, "function" => self.function).increment(1);
+    }
+
+    /// A suspect runs alone, one of so many runs that may not have come back.
+    pub(crate) fn runs_alone(&self, open: usize) {
+        counter!(names::LONE_RUNS, "function" => self.function).increment(1);
+        tracing::info!(open, "event was in flight when a process ended: it runs alone");
+    }
+
+    /// A suspect is given up.
+    pub(crate) fn convicted(&self, error: &str) {
+        counter!(names::CONVICTIONS, "function" => self.function).increment(1);
+        tracing::warn!(
+            reason = Reason::ProcessDied.code(),
+            error,
+            "event kills its process, and is not run again"
+        );
     }
 
     /// The circuit breaker has moved.

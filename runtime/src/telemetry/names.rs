@@ -29,6 +29,9 @@ pub(crate) const PROCESS_DURATION_BUCKETS: [f64; 4] = [0.1, 0.3, 1.0, 3.0];
 pub(crate) const HANDLED: &str = "jetlag_handled_total";
 pub(crate) const ADMITTED: &str = "jetlag_admitted_total";
 pub(crate) const REDELIVERIES: &str = "jetlag_redeliveries_total";
+pub(crate) const SUSPECTS: &str = "jetlag_suspects_total";
+pub(crate) const LONE_RUNS: &str = "jetlag_lone_runs_total";
+pub(crate) const CONVICTIONS: &str = "jetlag_convictions_total";
 pub(crate) const DEAD_LETTERS: &str = "jetlag_dead_letters_total";
 pub(crate) const QUEUE_TIME: &str = "jetlag_queue_time_seconds";
 pub(crate) const COMMITS: &str = "jetlag_commits_total";
@@ -91,6 +94,27 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: Unit::Count,
         labels: &["function"],
         about: "Inputs that the broker delivered again: given back, or held by a process that died.",
+    },
+    Metric {
+        name: SUSPECTS,
+        kind: "counter",
+        unit: Unit::Count,
+        labels: &["function"],
+        about: "Inputs delivered again that nobody gave back: they may have killed their process.",
+    },
+    Metric {
+        name: LONE_RUNS,
+        kind: "counter",
+        unit: Unit::Count,
+        labels: &["function"],
+        about: "Runs of a suspect while nothing else ran in its process.",
+    },
+    Metric {
+        name: CONVICTIONS,
+        kind: "counter",
+        unit: Unit::Count,
+        labels: &["function"],
+        about: "Inputs whose process died in every run that they were given alone.",
     },
     Metric {
         name: DEAD_LETTERS,

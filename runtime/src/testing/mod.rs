@@ -7,7 +7,7 @@ mod letter;
 mod network;
 mod outcome;
 mod process;
-mod server;
+pub(crate) mod server;
 mod simulate;
 mod state;
 mod still;

@@ -23,7 +23,6 @@ use crate::state::State;
 use crate::testing::network::Network;
 use crate::testing::network::connection::{Connection, Life};
 use crate::testing::network::lane::NetworkLane;
-use crate::testing::server::consumer::ACK_WAIT;
 use crate::testing::witness::Decision;
 
 /// How much longer than its limit a handler takes that hangs.
@@ -60,7 +59,7 @@ impl Process {
         let publishing = tokio::spawn(publishing);
         let pulse = tokio::spawn({
             let engine = Arc::clone(&engine);
-            async move { engine.pulse.beat(&*engine.broker, ACK_WAIT / 3).await }
+            async move { engine.pulse.beat(&*engine.broker).await }
         });
         let lanes = TaskTracker::new();
         for &(consumer, stream, most) in inlets {

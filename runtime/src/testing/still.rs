@@ -9,6 +9,7 @@ use crate::core::broker::{Broker, Message, PublishError, Stored, Stream};
 use crate::state::Unavailable;
 use crate::subject::Subject;
 use crate::testing::network::EPOCH_UNIX_S;
+use crate::testing::server::consumer::ACK_WAIT;
 use crate::testing::server::{Receipt, Server};
 
 /// The most bytes that a message may have.
@@ -80,6 +81,10 @@ impl Broker for Still {
 
     fn message_bytes_max(&self) -> usize {
         MESSAGE_BYTES_MAX
+    }
+
+    fn ack_wait(&self) -> Duration {
+        ACK_WAIT
     }
 
     fn now(&self) -> OffsetDateTime {

@@ -14,6 +14,7 @@ use crate::subject::Subject;
 use crate::testing::network::Network;
 use crate::testing::network::parcel::Reply;
 use crate::testing::server::Receipt;
+use crate::testing::server::consumer::ACK_WAIT;
 
 /// The most bytes that a message may have.
 const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
@@ -100,6 +101,10 @@ impl Broker for Connection {
 
     fn message_bytes_max(&self) -> usize {
         MESSAGE_BYTES_MAX
+    }
+
+    fn ack_wait(&self) -> Duration {
+        ACK_WAIT
     }
 
     fn now(&self) -> OffsetDateTime {
