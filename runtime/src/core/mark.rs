@@ -34,7 +34,7 @@ pub(crate) struct LoneRun {
 }
 
 /// One delivery of one message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Occasion {
     pub(crate) stream: String,
     pub(crate) sequence: u64,

@@ -1,5 +1,6 @@
 //! What tests of functions need: state to call a handler with, a harness, and a world to simulate.
 
+mod death;
 mod dice;
 mod harness;
 mod journal;
@@ -11,10 +12,12 @@ pub(crate) mod server;
 mod simulate;
 mod state;
 mod still;
+mod suspicion;
 mod weather;
 mod witness;
 mod world;
 
+pub use death::end_process;
 pub use dice::Dice;
 pub use harness::{Harness, harness};
 pub use letter::DeadLetter;

@@ -20,6 +20,7 @@ use crate::effects::Erased;
 use crate::failure::{Failure, Verdict};
 use crate::handler::{Bindings, Input, Invoke, Running};
 use crate::state::State;
+use crate::testing::death::unless_it_kills;
 use crate::testing::network::Network;
 use crate::testing::network::connection::{Connection, Life};
 use crate::testing::network::lane::NetworkLane;
@@ -129,7 +130,7 @@ impl Watched {
             // Without the panic hook, which would print it.
             resume_unwind(Box::new("a fault that panics"));
         }
-        let result = self.handler.invoke(inputs, state).await;
+        let result = unless_it_kills(&self.connection, self.handler.invoke(inputs, state)).await;
         self.pause(dice.up_to(weather.work)).await;
         if dice.chance(weather.handler_hangs) {
             self.pause(self.terms.time_limit + HANG).await;

@@ -9,6 +9,7 @@ use crate::failure::Reason;
 use crate::handler::Input;
 use crate::headers;
 use crate::subject::Subject;
+use crate::testing::suspicion::Suspicion;
 
 /// Everything that was seen.
 #[derive(Debug, Default)]
@@ -20,6 +21,7 @@ pub(crate) struct Witness {
     /// Where the inputs of dead letters were: function, and stream with sequence.
     buried: HashSet<(String, String)>,
     running: HashMap<u32, Running>,
+    pub(crate) suspicion: Suspicion,
     objections: Vec<String>,
     pub(crate) tally: Tally,
 }
@@ -82,7 +84,8 @@ impl Witness {
     }
 
     /// The first thing that must never happen, if it happened.
-    pub(crate) fn objection(&self) -> Option<&str> {
+    pub(crate) fn objection(&mut self) -> Option<&str> {
+        self.objections.extend(self.suspicion.take_objections());
         self.objections.first().map(String::as_str)
     }
 
@@ -146,6 +149,7 @@ impl Witness {
             return self.object(format!("a dead letter without its origin: {}", stored.subject));
         };
         self.tally.letters += 1;
+        self.suspicion.letter(stored);
         self.buried.insert((terms.name.to_owned(), origin.to_owned()));
         let cause = Subject::from_broker(cause);
         if cause.parse_event().is_none() {
@@ -199,6 +203,7 @@ impl Witness {
     /// A handler begins to run in `process`.
     pub(crate) fn began(&mut self, process: u32, terms: &Terms, inputs: &[Input]) {
         self.tally.runs += 1;
+        self.suspicion.began(process, terms, inputs);
         let running = self.running.entry(process).or_default();
         running.count += 1;
         let mut objections = Vec::new();
@@ -226,6 +231,7 @@ impl Witness {
 
     /// A handler that ran in `process` has ended.
     pub(crate) fn ended(&mut self, process: u32, terms: &Terms, inputs: &[Input], decision: Decision) {
+        self.suspicion.ended(process, terms, inputs);
         if let Some(running) = self.running.get_mut(&process) {
             running.count -= 1;
             for input in inputs {
@@ -246,6 +252,7 @@ impl Witness {
 
     /// The dead letter of `cause` is sent to `function` again, as another cause.
     pub(crate) fn redriven(&mut self, function: &'static str, cause: Subject) {
+        self.suspicion.redriven(function, &cause);
         self.fates.remove(&(function, cause));
     }
 

@@ -134,6 +134,9 @@ impl Wire {
         messages: Vec<Message>,
         answer: Published,
     ) {
+        if stream == Stream::Events {
+            self.witness.suspicion.sent(life.number, &messages);
+        }
         let (there, back) = (self.latency(), self.latency());
         let fate = Fate::draw(&self.weather, &self.dice, now < self.outage_until);
         self.journal.note(now, || {
@@ -200,6 +203,11 @@ impl Wire {
             && let Some(entry) = self.server.log(stream).entry(receipt.sequence)
         {
             self.witness.acked(life.function, stream, &entry.stored);
+        }
+        if reply != Reply::InProgress
+            && let Some(stream) = stream
+        {
+            self.witness.suspicion.answered(life.number, stream, receipt);
         }
         let is_lane = |lane: &&mut Lane| lane.process == life.number && lane.consumer == receipt.consumer;
         if reply != Reply::InProgress

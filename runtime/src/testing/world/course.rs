@@ -87,6 +87,9 @@ impl World {
                 let is_killed = process.life.is_dead();
                 wire.hang_up(process.life.number, !is_killed || self.dice.chance(500));
                 slot.starts_at = now + self.dice.up_to(RESTART_MAX);
+                if is_killed {
+                    wire.witness.suspicion.died(now, process.life.number);
+                }
                 wire.journal.note(now, || format!("{} is gone", process.life));
             }
             if slot.process.is_none() && slot.starts_at <= now {
