@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use async_nats::Client;
 use async_nats::header::HeaderMap;
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::RawMessage;
 use bytes::Bytes;
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -19,6 +21,9 @@ use crate::{event, topology};
 const WRONG_LAST_SEQUENCE: [u64; 2] = [10071, 10164];
 /// The broker's codes that mean: the stream is at its limit.
 const STREAM_FULL: [u64; 2] = [10077, 10023];
+
+/// The broker's code that means: there is no such message.
+const NO_MESSAGE: u64 = 10037;
 
 /// JetStream over one connection.
 #[derive(Debug, Clone)]
@@ -118,6 +123,15 @@ impl Broker for JetStream {
         stored(answer.map_err(|failed| Unavailable(failed.to_string()))?)
     }
 
+    async fn last_at_leader(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
+        // Unlike a direct read, which any replica answers as far as it has come, this one is answered by the leader.
+        let ask = serde_json::json!({"last_by_subj": subject.as_str()}).to_string();
+        let stream = Self::name(stream);
+        let answer =
+            request(&self.client, &format!("$JS.API.STREAM.MSG.GET.{stream}"), None, ask.into()).await;
+        stored_at_leader(&answer.map_err(|failed| Unavailable(failed.to_string()))?.payload)
+    }
+
     async fn ack(&self, receipt: &Arc<str>) {
         self.send(receipt, Bytes::from_static(b"+ACK")).await;
     }
@@ -210,6 +224,31 @@ pub(super) fn stored(message: async_nats::Message) -> Result<Option<Stored>, Una
         return Err(Unavailable("an answer without subject and sequence".into()));
     };
     Ok(Some(Stored { subject: Subject::from_broker(&subject), sequence, headers, payload: message.payload }))
+}
+
+/// A message in the form of the stream's API: JSON, with headers and payload in base 64.
+fn stored_at_leader(json: &[u8]) -> Result<Option<Stored>, Unavailable> {
+    #[derive(Deserialize)]
+    struct Answer {
+        message: Option<RawMessage>,
+        error: Option<ApiError>,
+    }
+    let odd = |error: &dyn std::fmt::Display| Unavailable(format!("an odd answer: {error}"));
+    let answer: Answer = serde_json::from_slice(json).map_err(|error| odd(&error))?;
+    match (answer.message, answer.error) {
+        (_, Some(error)) if error.err_code == NO_MESSAGE => Ok(None),
+        (_, Some(error)) => Err(Unavailable(error.to_string())),
+        (None, None) => Err(odd(&"neither a message nor an error")),
+        (Some(raw), None) => {
+            let message = StreamMessage::try_from(raw).map_err(|error| odd(&error))?;
+            Ok(Some(Stored {
+                subject: Subject::from_broker(&message.subject),
+                sequence: message.sequence,
+                headers: list(Some(&message.headers)),
+                payload: message.payload,
+            }))
+        }
+    }
 }
 
 /// Headers as the core has them.

@@ -76,7 +76,18 @@ impl Broker for Connection {
 
     async fn last(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
         self.step().await;
-        let Ok(result) = self.network.last(&self.life, stream, subject).await else { return pending().await };
+        let Ok(result) = self.network.last(&self.life, stream, subject, true).await else {
+            return pending().await;
+        };
+        self.step().await;
+        result
+    }
+
+    async fn last_at_leader(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
+        self.step().await;
+        let Ok(result) = self.network.last(&self.life, stream, subject, false).await else {
+            return pending().await;
+        };
         self.step().await;
         result
     }

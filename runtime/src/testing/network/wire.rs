@@ -167,8 +167,8 @@ impl Wire {
         &mut self,
         now: Duration,
         life: &Life,
-        stream: Stream,
-        subject: Subject,
+        (stream, subject): (Stream, Subject),
+        may_lag: bool,
         answer: Found,
     ) {
         let (there, back) = (self.latency(), self.latency());
@@ -178,7 +178,7 @@ impl Wire {
             self.send(now + ANSWER_TIMEOUT, Load::Found { result, answer });
             return;
         }
-        let is_stale = self.dice.chance(self.weather.stale_read);
+        let is_stale = may_lag && self.dice.chance(self.weather.stale_read);
         let age = if is_stale { self.dice.up_to(LAG_MAX) } else { Duration::ZERO };
         self.journal.note(now, || {
             let lag = if is_stale { format!("  ** of a replica {age:?} behind") } else { String::new() };
