@@ -71,7 +71,8 @@ pub(crate) enum Keep {
     Default,
     /// For ever.
     Forever,
-    /// At most so long.
+    /// So long, if the stream keeps messages longer than that; else for ever, since a broker ends a message with its stream's
+    /// time whatever it says itself.
     For(Duration),
 }
 

@@ -10,6 +10,7 @@ use async_nats::jetstream::stream::RawMessage;
 use bytes::Bytes;
 use serde::Deserialize;
 use time::OffsetDateTime;
+use tokio::sync::OnceCell;
 
 use crate::core::broker::{Broker, Keep, Message, PublishError, Stored, Stream};
 use crate::jetstream::api::{ANSWER_TIMEOUT, ApiError, RequestFailed, request};
@@ -29,11 +30,13 @@ const NO_MESSAGE: u64 = 10037;
 #[derive(Debug, Clone)]
 pub(crate) struct JetStream {
     client: Client,
+    /// How long the stream of events keeps messages. Asked for once, when it first matters.
+    horizon: Arc<OnceCell<Duration>>,
 }
 
 impl JetStream {
-    pub(crate) const fn new(client: Client) -> Self {
-        Self { client }
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client, horizon: Arc::default() }
     }
 
     /// The name that `stream` has at the broker.
@@ -44,6 +47,40 @@ impl JetStream {
             Stream::Intake => topology::INTAKE,
             Stream::DeadLetters => topology::DEAD_LETTERS,
             Stream::Audit => topology::AUDIT,
+        }
+    }
+
+    /// Keeps for ever what is to stay longer than the stream of events keeps messages: the broker ends a message with its
+    /// stream's `max_age`, whatever longer `Nats-TTL` it has, except `never`.
+    async fn outlive_the_horizon(&self, messages: &mut [Message]) {
+        let own = |message: &Message| matches!(message.keep, Keep::For(_));
+        if !messages.iter().any(own) {
+            return;
+        }
+        // Not known: too long is the safe side.
+        let horizon =
+            self.horizon.get_or_try_init(|| self.ask_horizon()).await.map_or(Duration::ZERO, |known| *known);
+        for message in messages {
+            if let Keep::For(time) = message.keep
+                && time > horizon
+            {
+                message.keep = Keep::Forever;
+            }
+        }
+    }
+
+    async fn ask_horizon(&self) -> Result<Duration, RequestFailed> {
+        let subject = format!("$JS.API.STREAM.INFO.{}", topology::EVENTS);
+        let answer = request(&self.client, &subject, None, Bytes::new()).await?;
+        let info: Option<serde_json::Value> = serde_json::from_slice(&answer.payload).ok();
+        let age = info
+            .as_ref()
+            .and_then(|info| info.pointer("/config/max_age"))
+            .and_then(serde_json::Value::as_u64);
+        match age {
+            Some(0) => Ok(Duration::MAX),
+            Some(nanos) => Ok(Duration::from_nanos(nanos)),
+            None => Err(RequestFailed::NoAnswer { subject, why: "no max_age in it".into() }),
         }
     }
 
@@ -61,7 +98,9 @@ impl JetStream {
         let headers = headers(&message, batch);
         let answer = request(&self.client, subject.as_str(), Some(headers), message.payload).await;
         let answer = answer.map_err(|failed| match failed {
-            RequestFailed::NoResponders { .. } => PublishError::Rejected(failed.to_string()),
+            RequestFailed::NoResponders { .. } | RequestFailed::TooLarge { .. } => {
+                PublishError::Rejected(failed.to_string())
+            }
             RequestFailed::NoAnswer { .. } => PublishError::Ambiguous(failed.to_string()),
         })?;
         acknowledged(&answer.payload)
@@ -103,6 +142,7 @@ impl Broker for JetStream {
     type Receipt = Arc<str>;
 
     async fn publish(&self, _: Stream, mut messages: Vec<Message>) -> Result<u64, PublishError> {
+        self.outlive_the_horizon(&mut messages).await;
         match messages.len() {
             1 => match messages.pop() {
                 Some(message) => self.publish_one(message, None).await,

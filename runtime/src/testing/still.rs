@@ -10,10 +10,7 @@ use crate::core::broker::{Broker, Message, PublishError, Stored, Stream};
 use crate::state::Unavailable;
 use crate::subject::Subject;
 use crate::testing::network::EPOCH_UNIX_S;
-use crate::testing::server::{Receipt, Server};
-
-/// The most bytes that a message may have.
-const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+use crate::testing::server::{MESSAGE_BYTES_MAX, Receipt, Server};
 
 /// A broker where nothing goes wrong.
 #[derive(Debug)]
@@ -87,7 +84,7 @@ impl Broker for Still {
     async fn give_back(&self, receipt: &Receipt, delay: Duration) {
         self.with(|server, now| {
             if let Some(consumer) = server.consumer_mut(receipt.consumer) {
-                consumer.again_at(receipt.sequence, receipt.delivered, now + delay);
+                consumer.again_at(receipt.sequence, now + delay);
             }
         });
     }

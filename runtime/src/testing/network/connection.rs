@@ -13,10 +13,7 @@ use crate::state::Unavailable;
 use crate::subject::Subject;
 use crate::testing::network::Network;
 use crate::testing::network::parcel::Reply;
-use crate::testing::server::Receipt;
-
-/// The most bytes that a message may have.
-const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+use crate::testing::server::{MESSAGE_BYTES_MAX, Receipt};
 
 /// A process, alive or dead.
 pub(crate) struct Life {

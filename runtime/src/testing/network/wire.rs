@@ -32,6 +32,7 @@ const HURRY_MAX: Duration = Duration::from_secs(3);
 pub(super) struct Lane {
     pub(super) process: u32,
     consumer: usize,
+    pub(super) is_closed: bool,
     pub(super) sender: mpsc::UnboundedSender<Arrival>,
     /// Inputs that have come and are not answered, and how many there may be.
     pub(super) held: usize,
@@ -121,7 +122,7 @@ impl Wire {
         sender: mpsc::UnboundedSender<Arrival>,
     ) -> u64 {
         self.lanes_opened += 1;
-        let lane = Lane { process, consumer, sender, held: 0, most, last: Duration::ZERO };
+        let lane = Lane { process, consumer, is_closed: false, sender, held: 0, most, last: Duration::ZERO };
         self.lanes.insert(self.lanes_opened, lane);
         self.lanes_opened
     }
