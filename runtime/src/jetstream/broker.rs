@@ -238,6 +238,8 @@ fn acknowledged(json: &[u8]) -> Result<u64, PublishError> {
     let answer: Answer = serde_json::from_slice(json)
         .map_err(|error| PublishError::Ambiguous(format!("an odd answer: {error}")))?;
     match answer.error {
+        // No answer of a publish, whoever gave it.
+        None if answer.seq == 0 => Err(PublishError::Ambiguous("an answer without a sequence".into())),
         None => Ok(answer.seq),
         Some(error) if WRONG_LAST_SEQUENCE.contains(&error.err_code) => Err(PublishError::Refused),
         Some(error) if STREAM_FULL.contains(&error.err_code) => Err(PublishError::Full),
@@ -298,4 +300,55 @@ pub(super) fn list(headers: Option<&HeaderMap>) -> Vec<(String, String)> {
         .iter()
         .flat_map(|(name, values)| values.iter().map(move |value| (name.to_string(), value.to_string())))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_the_brokers_codes_is_told_as_what_it_means_for_a_commit() {
+        let answer = |code: u64| {
+            acknowledged(
+                serde_json::json!({"error": {"code": 400, "err_code": code, "description": "why"}})
+                    .to_string()
+                    .as_bytes(),
+            )
+        };
+        // The second code is the one of a batch with two messages that insist on one subject.
+        for code in [10071, 10164] {
+            assert_eq!(answer(code), Err(PublishError::Refused), "{code}");
+        }
+        for code in [10077, 10023] {
+            assert_eq!(answer(code), Err(PublishError::Full), "{code}");
+        }
+        // A batch with a gap, idle for too long or one too many at a time; batches not allowed; a duplicate id; too large.
+        for code in [10176, 10174, 10201, 10199, 10054] {
+            assert!(matches!(answer(code), Err(PublishError::Rejected(_))), "{code}");
+        }
+        assert_eq!(acknowledged(br#"{"stream":"EVENTS","seq":7}"#), Ok(7));
+        assert!(matches!(acknowledged(b"not JSON"), Err(PublishError::Ambiguous(_))));
+        assert!(matches!(acknowledged(br#"{"stream":"EVENTS"}"#), Err(PublishError::Ambiguous(_))));
+    }
+
+    #[test]
+    fn a_message_at_the_leader_is_read_whole_or_not_at_all() {
+        let found = br#"{"message": {"subject": "a.b.c.d", "seq": 9, "data": "eA==",
+            "hdrs": "TkFUUy8xLjANCkE6IGINCg0K", "time": "2026-01-01T00:00:00Z"}}"#;
+        let found = stored_at_leader(found).unwrap().unwrap();
+        assert_eq!(
+            (found.sequence, found.header("A"), found.payload.as_ref()),
+            (9, Some("b"), b"x".as_ref())
+        );
+        let none = br#"{"error": {"code": 404, "err_code": 10037, "description": "no message found"}}"#;
+        assert!(stored_at_leader(none).unwrap().is_none());
+        // What is not known to be missing is not taken for missing.
+        for odd in [
+            &br#"{"error": {"code": 503, "err_code": 10008, "description": "unavailable"}}"#[..],
+            b"{}",
+            b"x",
+        ] {
+            assert!(stored_at_leader(odd).is_err());
+        }
+    }
 }

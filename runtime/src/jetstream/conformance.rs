@@ -18,7 +18,7 @@ use crate::jetstream::broker::JetStream;
 use crate::jetstream::connect::Link;
 use crate::jetstream::provision::provision;
 use crate::jetstream::pull::PullLane;
-use crate::testing::conformance::rig::{Check, Consumer, Lag, Rig, Settings, message};
+use crate::testing::conformance::rig::{Check, Consumer, Lag, Rig, Settings, eventually, message};
 use crate::topology::{ConsumerSpec, Sizing, Topology};
 
 /// How long a request for inputs stands: no test waits half a minute for one to expire.
@@ -43,6 +43,11 @@ impl RealRig {
     pub(crate) async fn open(url: &str, account: &str, replicas: u8) -> Result<Self, String> {
         let client = connect(url, account, 0).await?;
         let (url, account) = (url.to_owned(), account.to_owned());
+        // A cluster that has just started has no leader yet.
+        eventually("JetStream", async || {
+            request(&client, "$JS.API.INFO", None, Bytes::new()).await.map(drop).map_err(|e| e.to_string())
+        })
+        .await?;
         Ok(Self {
             url,
             account,
@@ -101,6 +106,10 @@ impl Rig for RealRig {
     type Receipt = Arc<str>;
     type Broker = JetStream;
     type Lane = PullLane;
+
+    fn replicas(&self) -> u8 {
+        self.replicas
+    }
 
     async fn provide(&self, streams: &[Stream], settings: Settings) -> Check {
         let mut topology = self.topology(settings);

