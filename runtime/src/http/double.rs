@@ -117,6 +117,10 @@ impl Broker for Memory {
         Ok(Self::last_of(&self.stored.lock().unwrap(), stream, subject))
     }
 
+    async fn last_at_leader(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
+        self.last(stream, subject).await
+    }
+
     async fn ack(&self, (): &()) {}
 
     async fn give_back(&self, (): &(), _: Duration) {}

@@ -31,6 +31,7 @@ pub(crate) struct PullLane {
     link: watch::Receiver<Link>,
     /// Whether anything was asked for and may still come.
     asking: bool,
+    expires: Duration,
 }
 
 impl PullLane {
@@ -44,7 +45,14 @@ impl PullLane {
         let inbox = client.new_inbox();
         let subscriber = client.subscribe(inbox.clone()).await.map_err(ConnectError::Subscribe)?;
         let request = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{durable}", JetStream::name(stream));
-        Ok(Self { client, stream, request, inbox, subscriber, link, asking: false })
+        Ok(Self { client, stream, request, inbox, subscriber, link, asking: false, expires: EXPIRES })
+    }
+
+    /// The same lane with requests that stand for `expires`.
+    #[cfg(feature = "testing")]
+    pub(crate) const fn expiring(mut self, expires: Duration) -> Self {
+        self.expires = expires;
+        self
     }
 
     /// What `message` means: an input, credit that comes back, or nothing.
@@ -96,8 +104,8 @@ impl Lane<Arc<str>> for PullLane {
     async fn request(&mut self, credit: usize) {
         let ask = serde_json::json!({
             "batch": credit,
-            "expires": u64::try_from(EXPIRES.as_nanos()).unwrap_or(u64::MAX),
-            "idle_heartbeat": u64::try_from(HEARTBEAT.as_nanos()).unwrap_or(u64::MAX),
+            "expires": u64::try_from(self.expires.as_nanos()).unwrap_or(u64::MAX),
+            "idle_heartbeat": u64::try_from(HEARTBEAT.min(self.expires / 2).as_nanos()).unwrap_or(u64::MAX),
         });
         self.asking = true;
         let sent =

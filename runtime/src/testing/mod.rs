@@ -1,5 +1,6 @@
 //! What tests of functions need: state to call a handler with, a harness, and a world to simulate.
 
+pub mod conformance;
 mod death;
 mod dice;
 mod harness;

@@ -107,6 +107,14 @@ impl Broker for Slow {
         std::future::pending().await
     }
 
+    async fn last_at_leader(
+        &self,
+        _: Stream,
+        _: &Subject,
+    ) -> Result<Option<crate::core::broker::Stored>, Unavailable> {
+        std::future::pending().await
+    }
+
     async fn ack(&self, _: &()) {}
 
     async fn give_back(&self, _: &(), _: std::time::Duration) {}

@@ -13,11 +13,8 @@ use crate::state::Unavailable;
 use crate::subject::Subject;
 use crate::testing::network::Network;
 use crate::testing::network::parcel::Reply;
-use crate::testing::server::Receipt;
 use crate::testing::server::consumer::ACK_WAIT;
-
-/// The most bytes that a message may have.
-const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+use crate::testing::server::{MESSAGE_BYTES_MAX, Receipt};
 
 /// A process, alive or dead.
 pub(crate) struct Life {
@@ -77,7 +74,18 @@ impl Broker for Connection {
 
     async fn last(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
         self.step().await;
-        let Ok(result) = self.network.last(&self.life, stream, subject).await else { return pending().await };
+        let Ok(result) = self.network.last(&self.life, stream, subject, true).await else {
+            return pending().await;
+        };
+        self.step().await;
+        result
+    }
+
+    async fn last_at_leader(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
+        self.step().await;
+        let Ok(result) = self.network.last(&self.life, stream, subject, false).await else {
+            return pending().await;
+        };
         self.step().await;
         result
     }

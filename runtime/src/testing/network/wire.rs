@@ -32,6 +32,7 @@ const HURRY_MAX: Duration = Duration::from_secs(3);
 pub(super) struct Lane {
     pub(super) process: u32,
     consumer: usize,
+    pub(super) is_closed: bool,
     pub(super) sender: mpsc::UnboundedSender<Arrival>,
     /// Inputs that have come and are not answered, and how many there may be.
     pub(super) held: usize,
@@ -121,7 +122,7 @@ impl Wire {
         sender: mpsc::UnboundedSender<Arrival>,
     ) -> u64 {
         self.lanes_opened += 1;
-        let lane = Lane { process, consumer, sender, held: 0, most, last: Duration::ZERO };
+        let lane = Lane { process, consumer, is_closed: false, sender, held: 0, most, last: Duration::ZERO };
         self.lanes.insert(self.lanes_opened, lane);
         self.lanes_opened
     }
@@ -170,8 +171,8 @@ impl Wire {
         &mut self,
         now: Duration,
         life: &Life,
-        stream: Stream,
-        subject: Subject,
+        (stream, subject): (Stream, Subject),
+        may_lag: bool,
         answer: Found,
     ) {
         let (there, back) = (self.latency(), self.latency());
@@ -181,7 +182,7 @@ impl Wire {
             self.send(now + ANSWER_TIMEOUT, Load::Found { result, answer });
             return;
         }
-        let is_stale = self.dice.chance(self.weather.stale_read);
+        let is_stale = may_lag && self.dice.chance(self.weather.stale_read);
         let age = if is_stale { self.dice.up_to(LAG_MAX) } else { Duration::ZERO };
         self.journal.note(now, || {
             let lag = if is_stale { format!("  ** of a replica {age:?} behind") } else { String::new() };

@@ -67,6 +67,7 @@ impl World {
         journal.note(Duration::ZERO, || format!("{weather:?}"));
         let mut wire = Wire::new(dice.fork(), weather, journal);
         wire.server.full_comes_first = dice.chance(500);
+        wire.server.full_takes_versions = dice.chance(500);
         let network = Arc::new(Network::new(wire));
         let mut world = Self {
             network,
