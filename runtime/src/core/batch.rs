@@ -103,9 +103,9 @@ async fn attempt<B: Broker>(engine: &Engine<B>, inbound: &[Inbound], covered: &m
             // A trail has no holes: a batch that fails is given back whole, and comes again in order.
             Err(Failure { verdict, error }) => {
                 let after = match verdict {
-                    Verdict::Retry { after: Some(after) } => after,
+                    Verdict::Retry { after: Some(after) } | Verdict::Outage { after: Some(after) } => after,
                     Verdict::Retry { after: None }
-                    | Verdict::Outage
+                    | Verdict::Outage { after: None }
                     | Verdict::Release
                     | Verdict::Reject(_) => RELEASE_DELAY,
                 };

@@ -43,11 +43,15 @@ pub(crate) async fn pull<B: Broker>(
     most: usize,
 ) {
     let mut holding = Holding { most, asked: 0, tasks: TaskTracker::new(), freed: Arc::new(Notify::new()) };
+    if source != Stream::Intake {
+        engine.breaker.begin().await;
+    }
     while !engine.drain.is_cancelled() {
+        let change = engine.breaker.circuit().change();
         let credit = match source {
             // Admission asks nobody.
             Stream::Intake => holding.free(),
-            _ => engine.circuit.credit(holding.free(), Instant::now()),
+            _ => engine.breaker.circuit().credit(holding.free(), Instant::now()),
         };
         // In halves rather than one by one: each request is a message to the broker.
         if credit > 0 && (holding.asked == 0 || credit >= most.div_ceil(2)) {
@@ -59,7 +63,7 @@ pub(crate) async fn pull<B: Broker>(
             () = engine.drain.cancelled() => {}
             pulled = lane.next() => take(&engine, &mut lane, &mut holding, source, pulled).await,
             () = holding.freed.notified() => {}
-            () = engine.circuit.change(Instant::now()) => {}
+            () = change => {}
         }
     }
     let unread = lane.close().await;

@@ -11,7 +11,7 @@ use tracing::Instrument;
 use crate::core::broker::{Broker, Delivery};
 use crate::core::commit::{Plan, plan};
 use crate::core::dead_letter::{Burial, NotBuried, bury, bury_unreadable};
-use crate::core::engine::{Engine, FULL_DELAY, PROBE_DELAY, RELEASE_DELAY, RERUNS_MAX};
+use crate::core::engine::{Engine, FULL_DELAY, RELEASE_DELAY, RERUNS_MAX};
 use crate::core::group::Outcome;
 use crate::core::inbound::{Inbound, Unreadable};
 use crate::core::isolation::{self, Standing, Suspect, standing};
@@ -109,9 +109,9 @@ async fn attempt<B: Broker>(
     inbound: &Inbound,
     reruns_until: Option<Instant>,
 ) -> Disposition {
-    let judged = |failure| {
+    let judged = |failure, rest| {
         let seed = engine.broker.now().unix_timestamp_nanos().unsigned_abs() as u64 ^ inbound.input.sequence;
-        judge(failure, inbound.input.attempt, &engine.terms.retry, seed)
+        judge(failure, inbound.input.attempt, &engine.terms.retry, seed, rest)
     };
     // What a run has read stays at hand for the next one, so that it decides at once, before it changes again.
     let mut _before: Option<State> = None;
@@ -119,16 +119,15 @@ async fn attempt<B: Broker>(
         if rerun > 0 && reruns_until.is_some_and(|until| Instant::now() >= until) {
             return release("its state keeps changing".into());
         }
-        let Some(pass) = engine.pass() else {
+        let Some(pass) = engine.breaker.pass(&inbound.cause).await else {
             // Until the probe: sooner it would only be given back again.
-            let after = engine.circuit.opens_in(Instant::now()).max(PROBE_DELAY);
+            let after = engine.breaker.rest();
             return Disposition::Release { after, why: "the circuit breaker is open".into() };
         };
         let state = engine.view();
         let ran = run(engine, inbound, state.clone()).await;
-        if let Some(position) = engine.circuit.tell(pass, health(&ran), Instant::now()) {
-            engine.announce(position);
-        }
+        let last_after = inbound.last_attempt_after(&engine.terms, engine.broker.now());
+        let rest = engine.breaker.tell(pass, health(&ran, last_after)).await;
         let (plan, reads) = match ran {
             Ok(ready) => ready,
             // To give up is a decision too: not on state that has not come true, or is no more.
@@ -138,9 +137,9 @@ async fn attempt<B: Broker>(
                     continue;
                 }
                 Outcome::Unavailable(why) => return Disposition::Release { after: RELEASE_DELAY, why },
-                _ => return judged(failure),
+                _ => return judged(failure, None),
             },
-            Err(failure) => return judged(failure),
+            Err(failure) => return judged(failure, rest),
         };
         match engine.commit(plan, reads).await {
             Outcome::Committed => return Disposition::Ack { already: false },
@@ -163,7 +162,7 @@ async fn attempt<B: Broker>(
             Outcome::Unavailable(why) => return Disposition::Release { after: RELEASE_DELAY, why },
         }
     }
-    judged(Failure::retry(format_args!("its state changed during {RERUNS_MAX} runs")))
+    judged(Failure::retry(format_args!("its state changed during {RERUNS_MAX} runs")), None)
 }
 
 /// Runs the handler once, within its time and with panics caught, and plans the commit of its effects.

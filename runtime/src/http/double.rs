@@ -22,7 +22,7 @@ use crate::http::server::{self, Site};
 use crate::readiness::Readiness;
 use crate::state::Unavailable;
 use crate::subject::Subject;
-use crate::{Contract, Endpoint, Event, Failure, Fault, Payload};
+use crate::{Breaker, Contract, Endpoint, Event, Failure, Fault, Payload};
 
 #[derive(Default)]
 pub(crate) struct Memory {
@@ -176,7 +176,8 @@ impl Payload for OrderSeen {
     }
 }
 
-pub(crate) const CONTRACT: Contract<OrderPlaced, OrderSeen> = Contract::new("watcher", "Sees orders.");
+pub(crate) const CONTRACT: Contract<OrderPlaced, OrderSeen> =
+    Contract::new("watcher", "Sees orders.").breaker(Breaker::after(5));
 
 /// Amounts decide what becomes of an order: 500 fails, 422 is rejected, 13 panics, 1000 takes 50 ms.
 async fn see(_: &(), event: Event<OrderPlaced>) -> Result<OrderSeen, Failure> {

@@ -37,6 +37,7 @@ pub(crate) const QUEUE_TIME: &str = "jetlag_queue_time_seconds";
 pub(crate) const COMMITS: &str = "jetlag_commits_total";
 pub(crate) const GROUP_SIZE: &str = "jetlag_commit_group_size";
 pub(crate) const BREAKER: &str = "jetlag_breaker_position";
+pub(crate) const BREAKER_CHANGES: &str = "jetlag_breaker_changes_total";
 pub(crate) const IN_FLIGHT: &str = "jetlag_in_flight";
 pub(crate) const SLOTS: &str = "jetlag_slots";
 pub(crate) const CONNECTED: &str = "jetlag_broker_connected";
@@ -150,6 +151,13 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: Unit::Count,
         labels: &["function"],
         about: "The circuit breaker: 0 closed, 1 half open, 2 open.",
+    },
+    Metric {
+        name: BREAKER_CHANGES,
+        kind: "counter",
+        unit: Unit::Count,
+        labels: &["function", "position"],
+        about: "Moves of the circuit breaker, by the position that it moved to: closed, half_open, open.",
     },
     Metric {
         name: IN_FLIGHT,
