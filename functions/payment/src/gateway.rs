@@ -324,9 +324,13 @@ mod tests {
 
     #[test]
     fn a_gateway_that_names_a_time_is_left_alone_for_so_long() {
-        for (value, heeded) in
-            [("7", Some(7)), (" 0 ", Some(0)), ("86400", Some(300)), ("Fri, 31 Dec 1999 23:59:59 GMT", None), ("-1", None)]
-        {
+        for (value, heeded) in [
+            ("7", Some(7)),
+            (" 0 ", Some(0)),
+            ("86400", Some(300)),
+            ("Fri, 31 Dec 1999 23:59:59 GMT", None),
+            ("-1", None),
+        ] {
             let told = header::HeaderValue::from_static(value);
             assert_eq!(retry_after(&told), heeded.map(Duration::from_secs), "{value}");
         }

@@ -1,6 +1,7 @@
 //! A world to simulate: functions at work on a broker in memory, and everything that can happen to them.
 
 mod course;
+mod pass;
 mod record;
 
 use std::collections::VecDeque;
