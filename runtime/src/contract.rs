@@ -90,8 +90,8 @@ pub enum Durability {
 
 /// When a function stops asking a dependency that is down, and when it asks again.
 ///
-/// More than [`failures`](Self::after) consecutive [`Failure::outage`](crate::Failure::outage)s open it, and so does one
-/// that would cost an input its last attempt while nobody else is answered. While it is open nothing is pulled and what
+/// More than [`failures`](Self::after) consecutive [`Failure::outage`](crate::Failure::outage)s (or runs that exceed the
+/// contract's time limit) open it, and so does one that would cost an input its last attempt while nobody else is answered. While it is open nothing is pulled and what
 /// was pulled is given back, without spending attempts; then one input probes, in one of the function's processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Breaker {
@@ -146,7 +146,8 @@ impl<I: Incoming, O: Outgoing> Contract<I, O> {
         self
     }
 
-    /// How long one run of the handler may take; one that takes longer is a failed attempt.
+    /// How long one run of the handler may take; one that takes longer is a failed attempt, and counts towards the
+    /// [`Breaker`] as an outage does.
     pub const fn time_limit(mut self, limit: Duration) -> Self {
         self.terms.time_limit = limit;
         self

@@ -60,7 +60,8 @@ impl Failure {
     }
 
     /// Something that the function depends on does not answer, or answers that it cannot: a failed attempt that
-    /// counts towards the contract's [`Breaker`](crate::Breaker). A refusal by a dependency that works is not one.
+    /// counts towards the contract's [`Breaker`](crate::Breaker), and none at all if that is open then. A refusal by a
+    /// dependency that works is not one.
     pub fn outage(error: impl Error) -> Self {
         Self::new(Verdict::Outage { after: None }, chain(&error))
     }
@@ -87,6 +88,11 @@ impl Failure {
             Verdict::Retry { after } | Verdict::Outage { after } => after,
             Verdict::Release | Verdict::Reject(_) => None,
         }
+    }
+
+    /// An outage that the handler did not notice itself.
+    pub(crate) fn unanswered(why: impl fmt::Display) -> Self {
+        Self::new(Verdict::Outage { after: None }, why.to_string())
     }
 
     pub(crate) fn because(reason: Reason, why: impl fmt::Display) -> Self {

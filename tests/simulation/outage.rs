@@ -36,6 +36,8 @@ struct Gateway {
     turned_away: Mutex<Vec<Instant>>,
     /// How often each order was charged.
     charged: Mutex<BTreeMap<String, u32>>,
+    /// The order that it never bears.
+    poison: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +53,7 @@ impl Gateway {
 async fn charge(gateway: &Arc<Gateway>, event: Event<Reserved>) -> Result<Charged, Failure> {
     tokio::time::sleep(Duration::from_millis(50)).await;
     let now = Instant::now();
-    if gateway.is_down(now) {
+    if gateway.is_down(now) || gateway.poison.as_ref() == Some(&event.data.order_id) {
         gateway.turned_away.lock().unwrap().push(now);
         return Err(Failure::outage(Down));
     }
@@ -63,9 +65,20 @@ async fn charge(gateway: &Arc<Gateway>, event: Event<Reserved>) -> Result<Charge
 /// Lets `orders` come, evenly over `time`, of which the gateway is down during each of `outages`, and looks what became
 /// of them. Gives when the gateway was asked in vain, from the beginning of the first outage on.
 fn serve(seed: u64, time: Duration, orders: u32, outages: &[(Duration, Duration)]) -> Vec<Duration> {
+    serve_all_but(None, seed, time, orders, outages)
+}
+
+/// The same, while the gateway breaks down whenever it is asked for `poison`: that order alone is given up.
+fn serve_all_but(
+    poison: Option<&str>,
+    seed: u64,
+    time: Duration,
+    orders: u32,
+    outages: &[(Duration, Duration)],
+) -> Vec<Duration> {
     let Simulated { result, journal } = simulate(seed, false, async |world: &mut World| {
         let began = Instant::now();
-        let gateway = Arc::new(Gateway::default());
+        let gateway = Arc::new(Gateway { poison: poison.map(str::to_owned), ..Gateway::default() });
         world.deploy(DOOR, 1, (), desk::end);
         world.deploy(TILL, TILLS, Arc::clone(&gateway), charge);
         // Accidents of other kinds are for other tests.
@@ -80,16 +93,16 @@ fn serve(seed: u64, time: Duration, orders: u32, outages: &[(Duration, Duration)
         world.pass(start + time).await?;
         world.calm().await?;
 
-        let letters = world.dead_letters();
-        if let Some(letter) = letters.first() {
-            return Err(format!("{} dead letters, such as {letter:?}", letters.len()));
+        let (letters, orders) = (world.dead_letters(), orders as usize - poison.iter().len());
+        if letters.len() != poison.iter().len() {
+            return Err(format!("{} dead letters, such as {:?}", letters.len(), letters.first()));
         }
         let charged = gateway.charged.lock().unwrap().clone();
-        if charged.len() != orders as usize || charged.values().any(|times| *times != 1) {
+        if charged.len() != orders || charged.values().any(|times| *times != 1) {
             return Err(format!("{} of {orders} orders are charged: {charged:?}", charged.len()));
         }
         let confirmed = world.committed::<OrderConfirmed>().len();
-        if confirmed != orders as usize {
+        if confirmed != orders {
             return Err(format!("{confirmed} of {orders} orders are confirmed"));
         }
         let first = outages.first().map_or(Duration::ZERO, |(from, _)| *from);
@@ -143,4 +156,14 @@ fn a_gateway_that_comes_and_goes_for_hours_costs_no_order() {
     let outages: Vec<_> = (0..60).map(|n| (SECOND * (10 + 120 * n), SECOND * (90 + 120 * n))).collect();
     let turned_away = serve(1, 2 * HOUR, 720, &outages);
     assert!(turned_away.len() > outages.len(), "{}", turned_away.len());
+}
+
+#[test]
+fn an_order_that_the_gateway_never_bears_is_given_up_and_keeps_no_other_waiting_for_ever() {
+    // Many orders between its attempts, few, and hardly any: then it even opens the breaker, again and again, until
+    // another one shows that the gateway is well.
+    for (seed, orders) in [(1, 3600), (2, 60), (3, 12)] {
+        let asked = serve_all_but(Some("O-3"), seed, 2 * HOUR, orders, &[]);
+        assert!(asked.len() >= 8, "seed {seed}: {}", asked.len());
+    }
 }

@@ -192,7 +192,8 @@ pub(crate) async fn bounded(
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
             Err(Failure::retry(format_args!("the handler panicked: {text}")))
         }
-        Err(_) => Err(Failure::retry(format_args!("the handler took longer than {limit:?}"))),
+        // What it waits for is most likely a dependency that does not answer.
+        Err(_) => Err(Failure::unanswered(format_args!("the handler took longer than {limit:?}"))),
     }
 }
 
