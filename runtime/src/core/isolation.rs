@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::core::broker::{Broker, Delivery, PublishError, Stream};
-use crate::core::engine::{Engine, FULL_DELAY, PROBE_DELAY, RELEASE_DELAY};
+use crate::core::engine::{Engine, FULL_DELAY, RELEASE_DELAY};
 use crate::core::inbound::Inbound;
 use crate::core::judge::Disposition;
 use crate::core::mark::{Change, LoneRun, Mark, Marked, Occasion};
@@ -187,8 +187,8 @@ impl Suspect {
     pub(crate) async fn begin<B: Broker>(self, engine: &Engine<B>) -> Result<Lone, Disposition> {
         let Self { mut marked, of } = self;
         // Its run would only be refused, after two publishes.
-        if engine.circuit.credit(1, Instant::now()) == 0 {
-            let after = engine.circuit.opens_in(Instant::now()).max(PROBE_DELAY);
+        if engine.breaker.circuit().credit(1, Instant::now()) == 0 {
+            let after = engine.breaker.rest();
             return Err(Disposition::Release { after, why: "the circuit breaker is open".into() });
         }
         let reruns_until = Instant::now() + engine.broker.ack_wait() / 2;

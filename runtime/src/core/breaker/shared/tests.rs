@@ -76,6 +76,10 @@ impl Broker for Distant {
         self.still.message_bytes_max()
     }
 
+    fn ack_wait(&self) -> Duration {
+        self.still.ack_wait()
+    }
+
     fn now(&self) -> OffsetDateTime {
         self.still.time_after(self.began.elapsed())
     }
