@@ -375,7 +375,7 @@ mod tests {
         const CONTRACT: crate::Contract<crate::AnyEvent, crate::Nothing> =
             crate::Contract::new("till", "Charges.");
         let terms = CONTRACT.breaker(Breaker::after(5)).terms();
-        let settings = |variables: [(&str, &str); 2], terms| {
+        let settings = |variables: [(&str, &str); 2], terms: &Terms| {
             let mut env = Environment::of(variables);
             (Settings::from_env(&mut env, terms).breaker, env.faults().len())
         };
