@@ -40,10 +40,10 @@ impl Subject {
         Self::join(&["state", function, &token::encode(&format!("{kind}/{key}"))])
     }
 
-    /// The mark of an input that may have killed its process, under the id of its cause. No contract can keep a kind of
-    /// state with this name.
+    /// The mark of an input that may have killed its process, under the id of its cause. No contract can name this kind of
+    /// state.
     pub(crate) fn of_mark(function: &str, cause_id: &str) -> Self {
-        Self::of_state(function, "_mark", cause_id)
+        Self::of_state(function, "_jetlag", &format!("mark/{cause_id}"))
     }
 
     /// Where a retry waits.

@@ -185,7 +185,9 @@ pub(crate) trait Broker: Send + Sync + 'static {
     fn message_bytes_max(&self) -> usize;
 
     /// How long an input may be without a sign of work before it is delivered again.
-    fn ack_wait(&self) -> Duration;
+    fn ack_wait(&self) -> Duration {
+        crate::topology::ACK_WAIT
+    }
 
     /// The time of day.
     fn now(&self) -> OffsetDateTime;

@@ -25,10 +25,11 @@ use crate::subject::Subject;
 pub(crate) const LONE_RUNS_MAX: usize = 3;
 /// How long a mark is kept after its last change.
 const MARK_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-/// The same for an input of a trail, which is never given up: after this it is tried again.
-const TRAIL_MARK_KEPT: Duration = Duration::from_secs(60 * 60);
-/// How long an input of a trail that was convicted stays with the broker before it is looked at again.
-const CONVICTED_DELAY: Duration = Duration::from_secs(60);
+/// For how long a run alone that did not come back counts against an input of a trail. It is never given up: after this
+/// it is tried again.
+const TRAIL_MEMORY: Duration = Duration::from_secs(10 * 60);
+/// How long an input of a trail that is held back stays with the broker before it is looked at again.
+const HELD_BACK_DELAY: Duration = Duration::from_secs(60);
 /// How many inputs that it has given back a process remembers.
 const REMEMBERED_MAX: usize = 4096;
 
@@ -109,8 +110,7 @@ pub(crate) async fn standing<B: Broker>(
         return Standing::Trusted;
     }
     let release = |why: String| Standing::Decided(Disposition::Release { after: RELEASE_DELAY, why });
-    let (subject, kept) = place(engine, inbound);
-    let mut marked = match Marked::read(&*engine.broker, subject, kept).await {
+    let mut marked = match Marked::read(&*engine.broker, place(inbound), MARK_KEPT).await {
         Ok(marked) => marked,
         Err(unavailable) => return release(unavailable.to_string()),
     };
@@ -131,7 +131,13 @@ pub(crate) async fn standing<B: Broker>(
         let why = "a run of it alone may be under way".into();
         return Standing::Decided(Disposition::Release { after, why });
     }
-    if marked.mark.is_convicted || marked.mark.lone_runs.len() >= LONE_RUNS_MAX {
+    if engine.terms.batch > 1 {
+        let since = engine.broker.now() - TRAIL_MEMORY;
+        let recent = marked.mark.lone_runs.iter().filter(|run| run.reaches(since)).count();
+        if recent >= LONE_RUNS_MAX {
+            return hold_back(engine);
+        }
+    } else if marked.mark.is_convicted || marked.mark.lone_runs.len() >= LONE_RUNS_MAX {
         return convict(engine, &mut marked).await;
     }
     Standing::Suspect(Box::new(Suspect { marked, of }))
@@ -176,10 +182,14 @@ async fn convict<B: Broker>(engine: &Engine<B>, marked: &mut Marked) -> Standing
     }
     let error = format!("its process died in each of the {LONE_RUNS_MAX} runs that it was given alone");
     engine.meter.convicted(&error);
-    if engine.terms.batch > 1 {
-        return release(CONVICTED_DELAY, format!("a trail has no holes, so it is not given up: {error}"));
-    }
     Standing::Decided(Disposition::DeadLetter { reason: Reason::ProcessDied, error })
+}
+
+/// Keeps an input of a trail from running for a while. A trail has no holes, so it is not given up.
+fn hold_back<B: Broker>(engine: &Engine<B>) -> Standing {
+    let why = format!("its process died in the last {LONE_RUNS_MAX} runs that it was given alone");
+    engine.meter.convicted(&why);
+    Standing::Decided(Disposition::Release { after: HELD_BACK_DELAY, why })
 }
 
 impl Suspect {
@@ -199,12 +209,16 @@ impl Suspect {
             if mark.lone_runs.contains(&run) {
                 return Change::Made;
             }
-            if mark.is_convicted || mark.lone_runs.len() >= LONE_RUNS_MAX || under_way(mark, engine).is_some()
-            {
+            let is_trail = engine.terms.batch > 1;
+            let is_spent = mark.is_convicted || mark.lone_runs.len() >= LONE_RUNS_MAX;
+            if (is_spent && !is_trail) || under_way(mark, engine).is_some() {
                 return Change::Void;
             }
             let mut mark = mark.clone();
             mark.lone_runs.push(run.clone());
+            // Of a trail's, whose number has no limit, the last ones are kept.
+            let surplus = mark.lone_runs.len().saturating_sub(LONE_RUNS_MAX);
+            mark.lone_runs.drain(..surplus);
             Change::Write(mark)
         });
         match begun.await {
@@ -257,9 +271,8 @@ pub(crate) async fn give_back<B: Broker>(
     inbound: &Inbound,
 ) {
     engine.isolation.remember(delivery);
-    let (subject, kept) = place(engine, inbound);
     let of = Occasion::of(delivery);
-    let mut marked = Marked::absent(subject, kept);
+    let mut marked = Marked::absent(place(inbound), MARK_KEPT);
     let recorded = marked.change_if_easy(&*engine.broker, |mark| {
         if mark.released.as_ref() == Some(&of) {
             return Change::Made;
@@ -291,14 +304,13 @@ async fn is_trusted<B: Broker>(
     if engine.isolation.trusts(delivery) {
         return true;
     }
-    let (subject, kept) = place(engine, inbound);
-    let marked = Marked::read(&*engine.broker, subject, kept).await;
+    let marked = Marked::read(&*engine.broker, place(inbound), MARK_KEPT).await;
     marked.is_ok_and(|marked| marked.mark.released == Some(Occasion::of(delivery).before()))
 }
 
-fn place<B: Broker>(engine: &Engine<B>, inbound: &Inbound) -> (Subject, Duration) {
-    let kept = if engine.terms.batch > 1 { TRAIL_MARK_KEPT } else { MARK_KEPT };
-    (Subject::of_mark(inbound.cause.function, &inbound.cause.id(0)), kept)
+/// Where the mark of an input is.
+fn place(inbound: &Inbound) -> Subject {
+    Subject::of_mark(inbound.cause.function, &inbound.cause.id(0))
 }
 
 fn after(error: &PublishError) -> Duration {

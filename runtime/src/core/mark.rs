@@ -59,6 +59,11 @@ impl LoneRun {
         let remains_ms = i128::from(self.until_unix_ms) - now.unix_timestamp_nanos() / 1_000_000;
         Duration::from_millis(u64::try_from(remains_ms).unwrap_or(0))
     }
+
+    /// Whether it might have been under way at `moment` or later.
+    pub(crate) fn reaches(&self, moment: OffsetDateTime) -> bool {
+        !self.remains(moment).is_zero()
+    }
 }
 
 /// What a change makes of a mark.

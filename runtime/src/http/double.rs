@@ -131,10 +131,6 @@ impl Broker for Memory {
         1024 * 1024
     }
 
-    fn ack_wait(&self) -> Duration {
-        Duration::from_secs(30)
-    }
-
     fn now(&self) -> OffsetDateTime {
         OffsetDateTime::now_utc()
     }

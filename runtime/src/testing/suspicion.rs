@@ -43,7 +43,7 @@ impl Suspicion {
     /// `process` sends `messages` to the stream of events.
     pub(crate) fn sent(&mut self, process: u32, messages: &[Message]) {
         for message in messages {
-            let is_mark = message.subject.as_str().contains("._mark%2F");
+            let is_mark = message.subject.as_str().contains("._jetlag%2Fmark%2F");
             let Some(mark) = is_mark.then(|| serde_json::from_slice::<Mark>(&message.payload).ok()).flatten()
             else {
                 continue;
@@ -141,7 +141,7 @@ impl Suspicion {
 
     /// The input is sent to `function` again, as another cause.
     pub(crate) fn redriven(&mut self, function: &'static str, input: &Subject) {
-        self.fallen.retain(|(of, subject, _), _| (*of, &*subject) != (function, input));
+        self.fallen.retain(|(of, subject, _), _| *of != function || subject != input);
     }
 
     /// A dead letter was written.

@@ -429,4 +429,9 @@ async fn a_trail_goes_on_one_by_one_to_the_input_that_kills_and_never_gives_it_u
     assert_eq!(deliver(process()).await, ["d", "|"], "it is not run again");
     assert!(deliver(process()).await.is_empty());
     assert!(town.letters().is_empty(), "a trail has no holes");
+    // The function was mended meanwhile.
+    Book::set(&town.book.deadly, &[]);
+    let now = town.broker.with(|_, now| now);
+    town.broker.pass(now + TRAIL_MEMORY);
+    assert_eq!(deliver(process()).await, ["poison", "|"]);
 }

@@ -125,10 +125,6 @@ impl Broker for Slow {
         usize::MAX
     }
 
-    fn ack_wait(&self) -> std::time::Duration {
-        std::time::Duration::from_secs(30)
-    }
-
     fn now(&self) -> time::OffsetDateTime {
         time::OffsetDateTime::UNIX_EPOCH
     }

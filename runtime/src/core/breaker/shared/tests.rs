@@ -67,8 +67,7 @@ impl Broker for Distant {
     }
 
     async fn last_at_leader(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
-        let is_there = self.answers().await;
-        if is_there { self.still.last(stream, subject).await } else { Err(Unavailable("away".into())) }
+        self.last(stream, subject).await
     }
 
     async fn ack(&self, _: &Self::Receipt) {}
