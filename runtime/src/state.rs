@@ -22,8 +22,9 @@ pub trait Stored: Serialize + DeserializeOwned {
     /// The kind's name: lower-case letters, digits and `-`.
     const KIND: &'static str;
 
-    /// How long a value is kept after it was last written; `None` is for ever. State of something that ends (an
-    /// order) should end too, well after the last event that could ask for it.
+    /// How long a value is kept at least after it was last written; `None` is for ever. State of something that ends (an
+    /// order) should end too, well after the last event that could ask for it. A time longer than the horizon of the
+    /// stream is kept for ever as well: the broker cannot end one message later than its stream ends all others.
     const KEEP: Option<Duration> = None;
 }
 

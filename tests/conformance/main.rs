@@ -1,6 +1,7 @@
 //! The same properties against the simulated broker and the real one, so that the simulation stays honest; docs/conformance.md
 //! has the list. `PROPERTY=name` runs one.
 
+mod documentation;
 mod server;
 
 use std::time::{Duration, Instant};

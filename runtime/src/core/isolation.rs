@@ -120,7 +120,7 @@ pub(crate) async fn standing<B: Broker>(
     }
     // A batch is guarded by its state, not by its causes.
     if engine.terms.batch == 1 {
-        match engine.broker.last(Stream::Events, &inbound.cause.scope()).await {
+        match engine.broker.last_at_leader(Stream::Events, &inbound.cause.scope()).await {
             Ok(None) => {}
             Ok(Some(found)) => return Standing::Decided(ended(found.header(headers::REASON))),
             Err(unavailable) => return release(unavailable.to_string()),

@@ -98,7 +98,7 @@ impl Marked {
         subject: Subject,
         kept: Duration,
     ) -> Result<Self, Unavailable> {
-        let stored = broker.last(Stream::Events, &subject).await?;
+        let stored = broker.last_at_leader(Stream::Events, &subject).await?;
         Ok(stored.map_or_else(
             || Self::absent(subject.clone(), kept),
             |stored| Self {

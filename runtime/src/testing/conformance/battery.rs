@@ -46,8 +46,9 @@ battery! {
     keeping::each_write_begins_its_time_anew, "Each write of state replaces the time of the one before it, longer or shorter.";
     keeping::a_full_stream_takes_no_new_subject, "A full stream says `Full` to a new subject, alone or in a batch.";
     keeping::a_full_stream_takes_new_versions_if_it_has_one_replica, "A full stream with one replica takes a new value of state that is there, smaller or of the same size; with several it says `Full`.";
-    keeping::a_full_stream_still_refuses_what_is_stale, "A full stream still refuses a stale value; what is both full and stale is told as one of the two, and nothing is stored.";
+    keeping::a_full_stream_still_refuses_what_is_stale, "A full stream still refuses a stale value; what is too much and stale is `Refused` as well, and nothing is stored.";
     queueing::what_is_acknowledged_leaves_the_queue, "What is acknowledged leaves a work queue.";
+    queueing::one_filter_of_a_queue_has_one_consumer real "what cannot be provisioned is not simulated", "A second consumer of the same filter on a work queue is refused.";
     queueing::what_is_scheduled_comes_up_on_its_target_at_its_time, "A scheduled message comes up on its target, not before its time, with its headers and payload, and leaves its waiting place.";
     queueing::what_waits_counts_no_lag, "While it waits it counts no lag; due, it counts one.";
     queueing::what_is_scheduled_twice_waits_once, "A second schedule under the same name is `Refused` while the first waits.";

@@ -38,6 +38,14 @@ pub(super) async fn what_is_acknowledged_leaves_the_queue<R: Rig>(rig: &R) -> Ch
     same("the second", (second.payload.as_ref(), second.delivered), (b"two".as_ref(), 1))
 }
 
+pub(super) async fn one_filter_of_a_queue_has_one_consumer<R: Rig>(rig: &R) -> Check {
+    rig.provide(&[Stream::Intake], Settings::default()).await?;
+    let consumer = Consumer::of(Stream::Intake, &["x.y"]);
+    rig.subscribe(&consumer).await?;
+    let second = rig.subscribe(&Consumer { name: "g", ..consumer }).await;
+    sure(second.is_err(), || "there are two consumers of the same".into())
+}
+
 pub(super) async fn what_is_scheduled_comes_up_on_its_target_at_its_time<R: Rig>(rig: &R) -> Check {
     rig.provide(&[Stream::Retry], Settings::default()).await?;
     rig.subscribe(&RETRIES).await?;

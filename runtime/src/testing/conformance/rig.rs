@@ -132,6 +132,7 @@ pub(crate) fn guarded(sequence: u64, on: &str, scope: &str) -> Message {
 }
 
 /// Whether `seen` is what it must be.
+#[allow(clippy::needless_pass_by_value, reason = "literals on both sides read best")]
 pub(crate) fn same<T: PartialEq<U> + fmt::Debug, U: fmt::Debug>(what: &str, seen: T, wanted: U) -> Check {
     if seen == wanted { Ok(()) } else { Err(format!("{what}: {seen:?}, and it must be {wanted:?}")) }
 }
