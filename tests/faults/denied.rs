@@ -22,10 +22,11 @@ fn users(teller_may_publish: &[&str]) -> Value {
     ]})
 }
 
-const ALL: [&str; 12] = [
+const ALL: [&str; 13] = [
     "$JS.API.CONSUMER.INFO.*.teller",
     "$JS.API.CONSUMER.MSG.NEXT.*.teller",
     "$JS.API.STREAM.INFO.EVENTS",
+    "$JS.API.STREAM.MSG.GET.EVENTS",
     "$JS.API.DIRECT.GET.EVENTS",
     "$JS.API.DIRECT.GET.EVENTS.>",
     "$JS.ACK.*.teller.>",

@@ -231,6 +231,7 @@ impl Broker for JetStream {
     }
 
     async fn last_at_leader(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
+        self.connected().await.map_err(Unavailable)?;
         // Unlike a direct read, which any replica answers as far as it has come, this one is answered by the leader.
         let ask = serde_json::json!({"last_by_subj": subject.as_str()}).to_string();
         let stream = Self::name(stream);

@@ -241,6 +241,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_end_of_a_consumer_is_told_from_the_end_of_a_request() {
+        for end in ["Consumer Deleted", "Leadership Change", "Server Shutdown"] {
+            assert!(is_an_end(Some(end)));
+        }
+        assert!(!is_an_end(Some("Request Timeout")) && !is_an_end(Some("Message Size Exceeds MaxBytes")));
+        assert!(!is_an_end(None));
+    }
+
+    #[test]
     fn both_forms_of_an_answers_subject_are_read() {
         assert_eq!(place("$JS.ACK.EVENTS.payment.2.77.5.1700000000000000000.0"), Some((2, 77)));
         assert_eq!(place("$JS.ACK.hub.ACC.EVENTS.payment.1.9.9.1700000000000000000.3.x"), Some((1, 9)));
