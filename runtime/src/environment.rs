@@ -33,6 +33,11 @@ pub struct Variable {
 pub struct Secret(String);
 
 impl Secret {
+    /// Keeps `value` from being shown.
+    pub(crate) const fn of(value: String) -> Self {
+        Self(value)
+    }
+
     /// The value, for the one place that needs it.
     pub fn expose(&self) -> &str {
         &self.0

@@ -27,6 +27,7 @@ mod telemetry;
 pub mod testing;
 mod token;
 pub mod topology;
+mod watch;
 
 pub use core::redrive::NotRedriven;
 

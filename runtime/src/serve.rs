@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -19,11 +19,12 @@ use crate::failure::chain;
 use crate::function::{EXIT_CONFIG, say};
 use crate::handler::Bindings;
 use crate::http::server::{self, Site};
-use crate::jetstream::{ConnectError, Connection, JetStream, Link, ProvisionError, Session};
+use crate::jetstream::{ConnectError, Connection, ProvisionError, Session};
 use crate::readiness::Readiness;
 use crate::signals::Signals;
 use crate::telemetry::{self, Telemetry};
 use crate::topology::{Sizing, Topology};
+use crate::watch::{BROKER, CONSUMERS, watch, watch_room};
 use crate::{Breaker, Description, Source, Terms};
 
 /// How long what is under way may take after SIGTERM.
@@ -32,15 +33,15 @@ pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(30);
 const FLUSH_MAX: Duration = Duration::from_secs(3);
 /// The wait between attempts to reach the broker at start.
 const CONNECT_RETRY: Duration = Duration::from_millis(500);
-/// How often the connection and the consumers are looked after.
-const WATCH_INTERVAL: Duration = Duration::from_secs(5);
+/// How often it is said that the broker is not there, if it is for the same reason.
+const REMINDER: Duration = Duration::from_secs(30);
+/// How long what is under way may take once the broker denies something: most of it waits for what is denied.
+const DENIED_DRAIN_MAX: Duration = Duration::from_secs(10);
 /// The exit code if something that the process needs is not there (`EX_UNAVAILABLE`).
 const EXIT_UNAVAILABLE: u8 = 69;
 /// The exit code if what was under way did not end in time.
 const EXIT_FORCED: u8 = 75;
 
-const BROKER: &str = "jetstream";
-const CONSUMERS: &str = "consumers";
 const RUNNING: &str = "running";
 
 /// What the environment says about running a function.
@@ -182,6 +183,7 @@ async fn serve(
     endpoints: Vec<Endpoint>,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
 ) -> Result<ExitCode, Fatal> {
+    let endpoints_there = !endpoints.is_empty();
     let mut signals = Signals::listen().map_err(Fatal::Signals)?;
     let readiness = Readiness::waiting_for(&[BROKER, CONSUMERS, RUNNING]);
     let (drain, stop_http) = (CancellationToken::new(), CancellationToken::new());
@@ -202,6 +204,7 @@ async fn serve(
 
     let terms = bindings.terms;
     let lanes_needed = lanes_of(&terms);
+    let admits = !terms.admits.is_empty() || endpoints_there;
     let session = tokio::select! {
         session = prepare(&settings, description, &lanes_needed, &readiness) => session?,
         signal = signals.next() => {
@@ -217,9 +220,9 @@ async fn serve(
     });
     let lanes = TaskTracker::new();
     if settings.trigger != Trigger::Http {
-        for (stream, most) in lanes_needed {
-            let lane = session.lane(stream, terms.name).await?;
-            lanes.spawn(pull(Arc::clone(&engine), lane, stream, most));
+        for (stream, most) in &lanes_needed {
+            let lane = session.lane(*stream, terms.name).await?;
+            lanes.spawn(pull(Arc::clone(&engine), lane, *stream, *most));
         }
     }
     lanes.close();
@@ -228,15 +231,27 @@ async fn serve(
     readiness.holds(RUNNING, "taking work");
     tracing::info!(version = description.version, slots = terms.concurrency, "function started");
 
-    let ended = tokio::select! {
-        signal = signals.next() => Ok(signal),
-        fatal = watch(&session, &engine, &readiness) => Err(fatal),
+    let room = async {
+        if admits {
+            watch_room(&session, &engine).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let denied = tokio::select! {
+        signal = signals.next() => {
+            tracing::info!(signal, in_flight = engine.pulse.holds(), "draining");
+            None
+        }
+        why = watch(&session, &engine, &lanes_needed, &readiness) => {
+            let in_flight = engine.pulse.holds();
+            tracing::error!(error = why, in_flight, "the broker denies this function what it needs: draining");
+            Some(why)
+        }
+        () = room => None,
     };
     readiness.fails(RUNNING, "draining");
     drain.cancel();
     stop_http.cancel();
-    let signal = ended?;
-    tracing::info!(signal, in_flight = engine.pulse.holds(), "draining");
     let drained = async {
         lanes.wait().await;
         // A server that failed has said so itself.
@@ -244,7 +259,9 @@ async fn serve(
     };
     let forced = tokio::select! {
         () = drained => None,
-        () = tokio::time::sleep(DRAIN_MAX) => Some("the time for it is over"),
+        () = tokio::time::sleep(if denied.is_some() { DENIED_DRAIN_MAX } else { DRAIN_MAX }) => {
+            Some("the time for it is over")
+        }
         second = signals.next() => Some(second),
     };
     pulse.abort();
@@ -252,16 +269,17 @@ async fn serve(
     session.close(FLUSH_MAX).await;
     match forced {
         None => tracing::info!("drained"),
-        Some(why) => {
-            tracing::warn!(
-                in_flight = engine.pulse.holds(),
-                why,
-                "stopped before everything under way was finished: it will be delivered again"
-            );
-            return Ok(ExitCode::from(EXIT_FORCED));
-        }
+        Some(why) => tracing::warn!(
+            in_flight = engine.pulse.holds(),
+            why,
+            "stopped before everything under way was finished: it will be delivered again"
+        ),
     }
-    Ok(ExitCode::SUCCESS)
+    match denied {
+        Some(why) => Err(Fatal::Denied(why)),
+        None if forced.is_some() => Ok(ExitCode::from(EXIT_FORCED)),
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// A listener on every address of the machine.
@@ -282,44 +300,72 @@ async fn prepare(
     lanes: &[(Stream, usize)],
     readiness: &Readiness,
 ) -> Result<Session, Fatal> {
-    let topology = Topology::of(std::slice::from_ref(description), &Sizing::default());
-    loop {
+    let mut reminder = Reminder::default();
+    let session = loop {
         let failed = match Session::open(&settings.connection, &description.name).await {
-            Ok(session) => {
-                readiness.holds(BROKER, "connected");
-                if !settings.provision {
-                    match session.consumers_there(&description.name, lanes).await {
-                        Ok(()) => {
-                            readiness.holds(CONSUMERS, "there");
-                            return Ok(session);
-                        }
-                        Err(why) => why,
-                    }
-                } else {
-                    match session.provision(&topology).await {
-                        Ok(provisioned) => {
-                            if !provisioned.created.is_empty() {
-                                tracing::info!(created = provisioned.created.join(", "), "provisioned");
-                            }
-                            match session.consumers_there(&description.name, lanes).await {
-                                Ok(()) => {
-                                    readiness.holds(CONSUMERS, "there");
-                                    return Ok(session);
-                                }
-                                Err(why) => why,
-                            }
-                        }
-                        Err(ProvisionError::NoAnswer(why)) => why,
-                        Err(error) => return Err(Fatal::Provision(error)),
-                    }
-                }
-            }
+            Ok(session) => break session,
             Err(error @ ConnectError::Connect { .. }) => chain(&error),
             Err(error) => return Err(error.into()),
         };
         readiness.fails(BROKER, failed.clone());
-        tracing::warn!(error = failed, "the broker is not there yet");
+        reminder.warn("the broker is not there yet", failed);
         tokio::time::sleep(CONNECT_RETRY).await;
+    };
+    readiness.holds(BROKER, "connected");
+    let topology = Topology::of(std::slice::from_ref(description), &Sizing::default());
+    loop {
+        let found = tokio::select! {
+            biased;
+            denied = session.denied() => return Err(Fatal::Denied(denied)),
+            found = provisioned(settings.provision, &session, &topology, &description.name, lanes) => found?,
+        };
+        let Err(missing) = found else {
+            readiness.holds(CONSUMERS, "there");
+            return Ok(session);
+        };
+        readiness.fails(CONSUMERS, missing.clone());
+        reminder.warn("streams and consumers are not there yet", missing);
+        tokio::time::sleep(CONNECT_RETRY).await;
+    }
+}
+
+/// Makes streams and consumers, or looks whether they are there; gives what is missing, if waiting mends it.
+async fn provisioned(
+    make: bool,
+    session: &Session,
+    topology: &Topology,
+    function: &str,
+    lanes: &[(Stream, usize)],
+) -> Result<Result<(), String>, Fatal> {
+    if !make {
+        return Ok(session.consumers_there(function, lanes).await.map_err(|missing| missing.to_string()));
+    }
+    match session.provision(topology).await {
+        Ok(done) => {
+            if !done.created.is_empty() {
+                tracing::info!(created = done.created.join(", "), "provisioned");
+            }
+            // Which also tells how long they wait for a sign of work.
+            Ok(session.consumers_there(function, lanes).await.map_err(|missing| missing.to_string()))
+        }
+        Err(error @ ProvisionError::NoAnswer(_)) => Ok(Err(error.to_string())),
+        Err(error) => Err(Fatal::Provision(error)),
+    }
+}
+
+/// Says why something is waited for: at once, whenever the reason changes, and every [`REMINDER`].
+#[derive(Debug, Default)]
+struct Reminder {
+    said: Option<(String, Instant)>,
+}
+
+impl Reminder {
+    fn warn(&mut self, what: &str, why: String) {
+        let is_old = |(said, at): &(String, Instant)| *said == why && at.elapsed() < REMINDER;
+        if !self.said.as_ref().is_some_and(is_old) {
+            tracing::warn!(error = why, "{what}");
+            self.said = Some((why, Instant::now()));
+        }
     }
 }
 
@@ -340,30 +386,6 @@ fn lanes_of(terms: &Terms) -> Vec<(Stream, usize)> {
         lanes.push((Stream::Intake, terms.concurrency));
     }
     lanes
-}
-
-/// Looks after the connection and the consumers, and returns only when nothing can mend what is wrong.
-async fn watch(session: &Session, engine: &Engine<JetStream>, readiness: &Readiness) -> Fatal {
-    let mut link = session.link();
-    loop {
-        match &*link.borrow_and_update() {
-            Link::Up => readiness.holds(BROKER, "connected"),
-            Link::Down => readiness.fails(BROKER, "not connected"),
-            Link::Denied(why) => return Fatal::Denied(why.clone()),
-        }
-        engine.meter.connected(*link.borrow() == Link::Up);
-        engine.meter.in_flight(engine.pulse.holds());
-        tokio::select! {
-            // The sender lives as long as the session.
-            _ = link.changed() => {}
-            () = tokio::time::sleep(WATCH_INTERVAL) => {
-                match session.consumers_there(engine.terms.name, &lanes_of(&engine.terms)).await {
-                    Ok(()) => readiness.holds(CONSUMERS, "there"),
-                    Err(why) => readiness.fails(CONSUMERS, why),
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]

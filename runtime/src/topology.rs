@@ -30,6 +30,9 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const DEAD_LETTERS_KEPT: Duration = DAY.saturating_mul(30);
 /// How long the audit trail is kept.
 const AUDIT_KEPT: Duration = DAY.saturating_mul(3 * 365);
+/// The most bytes that wait in INTAKE, unless an operator decides otherwise: it fills while admission is closed, and then
+/// refuses its publishers rather than take the disk from the streams that admission waits for.
+const INTAKE_BYTES_MAX: i64 = 1024 * 1024 * 1024;
 /// How long the broker remembers the message ids of publishers outside.
 const INTAKE_WINDOW: Duration = Duration::from_secs(120);
 
@@ -156,6 +159,8 @@ fn intake(types: &BTreeSet<&str>, sizing: &Sizing) -> StreamSpec {
             "description": "Jetlag: events from publishers outside, not yet checked",
             "subjects": types,
             "retention": "workqueue",
+            "max_bytes": INTAKE_BYTES_MAX,
+            "discard": "new",
             "duplicate_window": nanos(INTAKE_WINDOW),
         }),
     )

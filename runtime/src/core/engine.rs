@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Terms;
 use crate::contract::Durability;
+use crate::core::admission::Admission;
 use crate::core::breaker::shared::SharedBreaker;
 use crate::core::broker::{Broker, Stream};
 use crate::core::commit::Plan;
@@ -39,6 +40,8 @@ pub(crate) struct Engine<B: Broker> {
     pub(crate) slots: Semaphore,
     pub(crate) breaker: Arc<SharedBreaker<B>>,
     pub(crate) isolation: Isolation,
+    /// Whether new events are taken in from outside.
+    pub(crate) admission: Admission,
     pub(crate) pulse: Pulse<B::Receipt>,
     /// Cancelled when the process is to stop: what has not started is given back.
     pub(crate) drain: CancellationToken,
@@ -66,6 +69,7 @@ impl<B: Broker> Engine<B> {
             slots: Semaphore::new(function.terms.concurrency),
             breaker,
             isolation: Isolation::default(),
+            admission: Admission::default(),
             pulse: Pulse::new(),
             drain,
             meter: Meter::new(&function.terms),
@@ -137,5 +141,20 @@ impl<B: Broker> Engine<B> {
     pub(crate) async fn all_slots(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
         let all = u32::try_from(self.terms.concurrency).unwrap_or(u32::MAX);
         self.slots.acquire_many(all).await
+    }
+
+    /// Takes note of how much of the stream of events is taken, and says aloud if admission closes or opens.
+    pub(crate) fn observe(&self, bytes: u64, bytes_max: Option<u64>) {
+        let news = self.admission.observe(bytes, bytes_max);
+        self.meter.fill(bytes, bytes_max, self.admission.is_open());
+        match news {
+            Some(false) => tracing::warn!(
+                bytes,
+                bytes_max,
+                "admission closed: the stream of events is nearly full, and the room left is for what was taken in before"
+            ),
+            Some(true) => tracing::info!(bytes, bytes_max, "admission open again"),
+            None => {}
+        }
     }
 }

@@ -48,9 +48,11 @@ pub(crate) async fn pull<B: Broker>(
     }
     while !engine.drain.is_cancelled() {
         let change = engine.breaker.circuit().change();
+        let is_open = engine.admission.is_open();
         let credit = match source {
-            // Admission asks nobody.
-            Stream::Intake => holding.free(),
+            // Admission asks nobody, but needs room in the stream of events.
+            Stream::Intake if is_open => holding.free(),
+            Stream::Intake => 0,
             _ => engine.breaker.circuit().credit(holding.free(), Instant::now()),
         };
         // In halves rather than one by one: each request is a message to the broker.
@@ -64,6 +66,7 @@ pub(crate) async fn pull<B: Broker>(
             pulled = lane.next() => take(&engine, &mut lane, &mut holding, source, pulled).await,
             () = holding.freed.notified() => {}
             () = change => {}
+            () = engine.admission.change(is_open), if source == Stream::Intake => {}
         }
     }
     let unread = lane.close().await;

@@ -3,6 +3,7 @@
 //! It imports neither the broker's client nor an HTTP server: the broker is a trait with two implementations, the real
 //! one in [`jetstream`](crate::jetstream) and a simulated one for tests.
 
+pub(crate) mod admission;
 pub(crate) mod admit;
 pub(crate) mod batch;
 pub(crate) mod breaker;

@@ -20,7 +20,8 @@ use crate::failure::chain;
 use crate::http::body::{self, is_json, media_type, unsupported};
 use crate::http::claim::{Key, NotClaimed, reused};
 use crate::http::problem::{
-    ALREADY_EXISTS, FULL, INTERNAL, INVALID, NOT_FOUND, NOT_JSON, Problem, TOO_LARGE, UNAVAILABLE,
+    ADMISSION_CLOSED, ALREADY_EXISTS, FULL, INTERNAL, INVALID, NOT_FOUND, NOT_JSON, Problem, TOO_LARGE,
+    UNAVAILABLE,
 };
 use crate::http::server::Site;
 use crate::identity::derive;
@@ -65,6 +66,10 @@ async fn place<B: Broker>(
     parent: Option<Traceparent>,
     span: &Span,
 ) -> Result<Placed, Problem> {
+    if !engine.admission.is_open() {
+        let detail = "the stream of events is nearly full, and the room left is for what was taken in before";
+        return Err(Problem::new(ADMISSION_CLOSED, detail).retry_after(FULL_DELAY));
+    }
     let (head, body) = request.into_parts();
     let media_type = media_type(&head.headers, ACCEPTS)?;
     if !is_json(&media_type) {
@@ -177,7 +182,8 @@ fn not_published(error: &PublishError) -> Problem {
     match error {
         PublishError::Full => Problem::new(FULL, error.to_string()).retry_after(FULL_DELAY),
         PublishError::Refused | PublishError::Rejected(_) | PublishError::Ambiguous(_) => {
-            tracing::warn!(%error, "request not placed");
+            // A loss of the broker is told once, not for each request.
+            tracing::debug!(%error, "request not placed");
             let detail = "it may or may not have been taken; with the same Idempotency-Key it is taken once";
             Problem::new(UNAVAILABLE, detail).retry_after(RELEASE_DELAY)
         }

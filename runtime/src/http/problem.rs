@@ -70,6 +70,8 @@ pub(crate) const UNAVAILABLE: Kind =
     Kind::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The broker cannot be reached");
 pub(crate) const FULL: Kind =
     Kind::new(StatusCode::SERVICE_UNAVAILABLE, "stream_full", "No more can be taken in at present");
+pub(crate) const ADMISSION_CLOSED: Kind =
+    Kind::new(StatusCode::SERVICE_UNAVAILABLE, "admission_closed", "Nothing new is taken in at present");
 pub(crate) const FAILED: Kind = Kind::new(StatusCode::SERVICE_UNAVAILABLE, "failed", "The attempt failed");
 pub(crate) const RELEASED: Kind =
     Kind::new(StatusCode::SERVICE_UNAVAILABLE, "released", "The event was not attempted");

@@ -14,8 +14,8 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Why a request brought no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RequestFailed {
-    /// Nobody listens: no such stream, no JetStream, or no leader.
-    #[error("nobody answers on {subject}: is JetStream enabled, and the stream there?")]
+    /// Nobody listens: no JetStream, no such stream, or no leader.
+    #[error("nobody answers on {subject}: {}", who_should(subject))]
     NoResponders { subject: String },
     /// The message is larger than the broker takes; it was not sent.
     #[error("the message to {subject} was not sent: {why}")]
@@ -23,6 +23,15 @@ pub(super) enum RequestFailed {
     /// No answer came in time, or the connection is gone.
     #[error("no answer on {subject} within {ANSWER_TIMEOUT:?}: {why}")]
     NoAnswer { subject: String, why: String },
+}
+
+/// Who is not there if nobody answers on `subject`.
+fn who_should(subject: &str) -> &'static str {
+    if subject.starts_with("$JS.API.") && !subject.starts_with("$JS.API.DIRECT.") {
+        "JetStream is not enabled on this server, not for this account, or it has stopped for want of disk space"
+    } else {
+        "the stream is not there, or JetStream is not"
+    }
 }
 
 /// An error as the JetStream API tells it.

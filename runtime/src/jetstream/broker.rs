@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::Client;
 use async_nats::header::HeaderMap;
@@ -11,10 +11,12 @@ use async_nats::jetstream::stream::RawMessage;
 use bytes::Bytes;
 use serde::Deserialize;
 use time::OffsetDateTime;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 
 use crate::core::broker::{Broker, Keep, Message, PublishError, Stored, Stream};
 use crate::jetstream::api::{ANSWER_TIMEOUT, ApiError, RequestFailed, request};
+use crate::jetstream::link::Link;
+use crate::jetstream::taking::Taking;
 use crate::state::Unavailable;
 use crate::subject::Subject;
 use crate::{event, topology};
@@ -26,11 +28,16 @@ const STREAM_FULL: [u64; 2] = [10077, 10023];
 
 /// The broker's code that means: there is no such message.
 const NO_MESSAGE: u64 = 10037;
+/// What is kept of the broker's `max_payload` for the headers that a retry or a dead letter adds to what it carries: what
+/// can be published must also be able to fail. Of a very small limit it is an eighth.
+const HEADROOM_BYTES: usize = 16 * 1024;
 
 /// JetStream over one connection.
 #[derive(Debug, Clone)]
 pub(crate) struct JetStream {
     client: Client,
+    link: watch::Receiver<Link>,
+    taking: Arc<Taking>,
     ack_wait: AckWait,
     /// How long the stream of events keeps messages. Asked for once, when it first matters.
     horizon: Arc<OnceCell<Duration>>,
@@ -59,8 +66,15 @@ impl AckWait {
 }
 
 impl JetStream {
+    /// JetStream over a connection that nobody watches: it counts as up.
     pub(crate) fn new(client: Client) -> Self {
-        Self { client, ack_wait: AckWait::default(), horizon: Arc::default() }
+        let (_, link) = watch::channel(Link::Up);
+        Self { client, link, taking: Arc::default(), ack_wait: AckWait::default(), horizon: Arc::default() }
+    }
+
+    /// The same, over a connection that is watched; whether messages are taken is noted in `taking`.
+    pub(super) fn watched(self, link: watch::Receiver<Link>, taking: Arc<Taking>) -> Self {
+        Self { link, taking, ..self }
     }
 
     /// The same, with what the broker tells of its patience.
@@ -118,7 +132,22 @@ impl JetStream {
         let sent =
             tokio::time::timeout(ANSWER_TIMEOUT, self.client.publish(subject.to_owned(), payload)).await;
         if !matches!(sent, Ok(Ok(()))) {
-            tracing::warn!(subject, "an answer did not reach the broker: the input will be delivered again");
+            // That the broker is away was said once, by whoever watches the connection.
+            tracing::debug!(subject, "an answer did not reach the broker: the input will be delivered again");
+        }
+    }
+
+    /// Waits for the connection, if it is lost, up to [`ANSWER_TIMEOUT`] after its loss: a short absence of the broker is
+    /// waited out, and a long one is told at once. Without this the client would keep what it is given, and send it
+    /// whenever it is connected again, long after everybody was told that it failed.
+    async fn connected(&self) -> Result<(), String> {
+        let Link::Down { since } = *self.link.borrow() else { return Ok(()) };
+        let mut link = self.link.clone();
+        let back =
+            tokio::time::timeout_at(since + ANSWER_TIMEOUT, link.wait_for(|link| !link.is_down())).await;
+        match back {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err("not connected to the broker".into()),
         }
     }
 
@@ -126,13 +155,19 @@ impl JetStream {
         let subject = message.subject.clone();
         let headers = headers(&message, batch);
         let answer = request(&self.client, subject.as_str(), Some(headers), message.payload).await;
-        let answer = answer.map_err(|failed| match failed {
-            RequestFailed::NoResponders { .. } | RequestFailed::TooLarge { .. } => {
-                PublishError::Rejected(failed.to_string())
+        let result = match answer {
+            Ok(answer) => acknowledged(&answer.payload),
+            // That says nothing about the broker.
+            Err(failed @ RequestFailed::TooLarge { .. }) => {
+                return Err(PublishError::Rejected(failed.to_string()));
             }
-            RequestFailed::NoAnswer { .. } => PublishError::Ambiguous(failed.to_string()),
-        })?;
-        acknowledged(&answer.payload)
+            Err(failed @ RequestFailed::NoResponders { .. }) => {
+                Err(PublishError::Rejected(failed.to_string()))
+            }
+            Err(failed @ RequestFailed::NoAnswer { .. }) => Err(PublishError::Ambiguous(failed.to_string())),
+        };
+        self.taking.note(&result, Instant::now());
+        result
     }
 
     async fn publish_batch(&self, mut messages: Vec<Message>) -> Result<u64, PublishError> {
@@ -171,6 +206,8 @@ impl Broker for JetStream {
     type Receipt = Arc<str>;
 
     async fn publish(&self, _: Stream, mut messages: Vec<Message>) -> Result<u64, PublishError> {
+        // Nothing was sent: there is nothing to be in doubt about.
+        self.connected().await.map_err(PublishError::Rejected)?;
         self.outlive_the_horizon(&mut messages).await;
         match messages.len() {
             1 => match messages.pop() {
@@ -182,6 +219,7 @@ impl Broker for JetStream {
     }
 
     async fn last(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
+        self.connected().await.map_err(Unavailable)?;
         let stream = Self::name(stream);
         let answer = if subject.as_str().contains('*') {
             let ask = serde_json::json!({"last_by_subj": subject.as_str()}).to_string();
@@ -193,6 +231,7 @@ impl Broker for JetStream {
     }
 
     async fn last_at_leader(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
+        self.connected().await.map_err(Unavailable)?;
         // Unlike a direct read, which any replica answers as far as it has come, this one is answered by the leader.
         let ask = serde_json::json!({"last_by_subj": subject.as_str()}).to_string();
         let stream = Self::name(stream);
@@ -215,11 +254,16 @@ impl Broker for JetStream {
     }
 
     async fn in_progress(&self, receipt: &Arc<str>) {
+        if self.link.borrow().is_down() {
+            // It would come too late, and stand before the answers that wait for the connection.
+            return;
+        }
         self.send(receipt, Bytes::from_static(b"+WPI")).await;
     }
 
     fn message_bytes_max(&self) -> usize {
-        self.client.server_info().max_payload
+        let most = self.client.max_payload();
+        most - HEADROOM_BYTES.min(most / 8)
     }
 
     fn ack_wait(&self) -> Duration {

@@ -15,7 +15,7 @@ use crate::core::broker::{Broker, Message, PublishError, Stream};
 use crate::description::{Description, Kind, RetryDescription};
 use crate::jetstream::api::request;
 use crate::jetstream::broker::JetStream;
-use crate::jetstream::connect::Link;
+use crate::jetstream::link::Link;
 use crate::jetstream::provision::provision;
 use crate::jetstream::pull::PullLane;
 use crate::testing::conformance::rig::{Check, Consumer, Lag, Rig, Settings, eventually, message};

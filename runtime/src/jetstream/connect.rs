@@ -1,24 +1,29 @@
 //! Connecting to the broker: where, as whom, and whether it is one that we can work with.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr};
 use tokio::sync::watch;
 
+use crate::jetstream::link::{Link, Observer, reconnect_delay};
 use crate::{Environment, Secret};
 
 /// The oldest server that has what the runtime needs: atomic batches, schedules, and message times to live.
 const SERVER_VERSION_MIN: (u32, u32) = (2, 14);
 /// How long an attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest wait between attempts to connect again.
-const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(2);
+/// How often the server is asked whether it is there. A connection whose server has said nothing for three times as long
+/// counts as lost: a server that is frozen, or behind a network that drops everything, closes no connection.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Where the broker is, and as whom to connect.
 #[derive(Debug, Clone)]
 pub struct Connection {
+    /// For people: without a password.
     url: String,
+    servers: Secret,
     credentials: Option<PathBuf>,
     nkey: Option<Secret>,
     ca: Option<PathBuf>,
@@ -26,24 +31,29 @@ pub struct Connection {
     key: Option<PathBuf>,
 }
 
-/// Whether the broker can be reached, as a function watches it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Link {
-    /// Connected.
-    Up,
-    /// Not connected; the client keeps trying.
-    Down,
-    /// The broker refuses what the function needs: nothing will mend that but other permissions.
-    Denied(String),
-}
-
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// Nobody answers, or the broker refuses.
+    /// Nobody answers.
     #[error("cannot connect to NATS at {url}")]
     Connect {
         /// Where.
+        url: String,
+        /// Why.
+        source: async_nats::ConnectError,
+    },
+    /// The broker does not accept this user.
+    #[error("NATS at {url} refuses this user: check NATS_CREDS or NATS_NKEY, and whether they have expired")]
+    Refused {
+        /// Where.
+        url: String,
+        /// Why.
+        source: async_nats::ConnectError,
+    },
+    /// The address is none.
+    #[error("{url:?} is no list of NATS servers: check NATS_URL, such as nats://127.0.0.1:4222")]
+    Address {
+        /// What it is.
         url: String,
         /// Why.
         source: async_nats::ConnectError,
@@ -89,50 +99,69 @@ impl Connection {
         if credentials.is_some() && nkey.is_some() {
             env.fault("NATS_CREDS, NATS_NKEY", "both are set; connect as one user");
         }
-        Self { url, credentials, nkey, ca, certificate, key }
+        Self { credentials, nkey, ca, certificate, key, ..Self::to(url) }
     }
 
-    /// A connection to `url` without credentials.
+    /// A connection to `url`, which may name a user: `nats://user:password@host:4222`, or `nats://token@host:4222`.
     pub fn to(url: impl Into<String>) -> Self {
-        Self { url: url.into(), credentials: None, nkey: None, ca: None, certificate: None, key: None }
+        let servers = Secret::of(url.into());
+        let url = servers.expose().split(',').map(without_user).collect::<Vec<_>>().join(",");
+        Self { url, servers, credentials: None, nkey: None, ca: None, certificate: None, key: None }
     }
 
-    /// Where.
+    /// Where, without a password.
     pub fn url(&self) -> &str {
         &self.url
     }
 
     /// Connects as `name`, once, and checks the server's version.
     pub(crate) async fn open(&self, name: &str) -> Result<(Client, watch::Receiver<Link>), ConnectError> {
-        let (link, watching) = watch::channel(Link::Down);
-        let options = self.options(name, link.clone()).await?;
-        let client = options
-            .connect(self.url.split(',').map(str::trim).collect::<Vec<_>>())
-            .await
-            .map_err(|source| ConnectError::Connect { url: self.url.clone(), source })?;
+        let (observer, link) = Observer::new();
+        let options = self.options(name, observer).await?;
+        let connected =
+            options.connect(self.servers.expose().split(',').map(str::trim).collect::<Vec<_>>()).await;
+        let client = connected.map_err(|source| {
+            let url = self.url.clone();
+            match source.kind() {
+                ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+                    ConnectError::Refused { url, source }
+                }
+                ConnectErrorKind::ServerParse => ConnectError::Address { url, source },
+                _ => ConnectError::Connect { url, source },
+            }
+        })?;
         let found = client.server_info().version;
         if version(&found).is_none_or(|version| version < SERVER_VERSION_MIN) {
             return Err(ConnectError::TooOld { url: self.url.clone(), found });
         }
-        link.send_if_modified(|link| std::mem::replace(link, Link::Up) != Link::Up);
-        Ok((client, watching))
+        // The client tells of its first connection from another task.
+        let mut told = link.clone();
+        let _ = tokio::time::timeout(CONNECT_TIMEOUT, told.wait_for(|link| !link.is_down())).await;
+        Ok((client, link))
     }
 
-    async fn options(&self, name: &str, link: watch::Sender<Link>) -> Result<ConnectOptions, ConnectError> {
+    async fn options(&self, name: &str, observer: Observer) -> Result<ConnectOptions, ConnectError> {
+        let observer = Arc::new(observer);
         let mut options = ConnectOptions::new()
             .name(name)
             .custom_inbox_prefix(format!("_INBOX_{name}"))
             .connection_timeout(CONNECT_TIMEOUT)
-            .reconnect_delay_callback(|attempt| {
-                let exponent = u32::try_from(attempt.min(10)).unwrap_or(10);
-                Duration::from_millis(20)
-                    .saturating_mul(2u32.saturating_pow(exponent))
-                    .min(RECONNECT_DELAY_MAX)
-            })
+            .ping_interval(PING_INTERVAL)
+            .reconnect_delay_callback(reconnect_delay)
             .event_callback(move |event| {
-                let link = link.clone();
-                async move { tell(&link, event) }
+                let observer = Arc::clone(&observer);
+                async move { observer.hear(event) }
             });
+        // The client itself passes over a user in the address. The first one is meant for all.
+        let servers =
+            self.servers.expose().split(',').filter_map(|url| url.trim().parse::<ServerAddr>().ok());
+        if let Some(server) = servers.into_iter().find(ServerAddr::has_user_pass) {
+            let user = server.username().unwrap_or_default().to_owned();
+            options = match server.password() {
+                Some(password) => options.user_and_password(user, password.to_owned()),
+                None => options.token(user),
+            };
+        }
         if let Some(path) = &self.credentials {
             options = options
                 .credentials_file(path)
@@ -152,27 +181,13 @@ impl Connection {
     }
 }
 
-fn tell(link: &watch::Sender<Link>, event: Event) {
-    let now = match event {
-        Event::Connected => Link::Up,
-        Event::Disconnected | Event::Closed => Link::Down,
-        Event::ServerError(error) => {
-            let text = error.to_string();
-            if text.to_lowercase().contains("permissions violation") {
-                tracing::error!(error = text, "the broker denies this function what it needs");
-                Link::Denied(text)
-            } else {
-                tracing::warn!(error = text, "the broker reports an error");
-                return;
-            }
-        }
-        Event::SlowConsumer(_) => {
-            tracing::warn!("the broker's messages come faster than they are taken");
-            return;
-        }
-        _ => return,
-    };
-    link.send_if_modified(|link| std::mem::replace(link, now.clone()) != now);
+/// The address without user and password.
+fn without_user(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+        (None, Some((_, host))) => host.to_owned(),
+        (_, None) => url.to_owned(),
+    }
 }
 
 /// Major and minor version.
@@ -190,6 +205,13 @@ mod tests {
         assert!(version("2.9.10").unwrap() < SERVER_VERSION_MIN);
         assert!(version("2.15.1").unwrap() > SERVER_VERSION_MIN);
         assert_eq!(version("x"), None);
+    }
+
+    #[test]
+    fn a_password_in_the_address_is_shown_to_nobody() {
+        let connection = Connection::to("nats://me:pass@a:4222, nats://b:4222,c@d");
+        assert_eq!(connection.url(), "nats://a:4222, nats://b:4222,d");
+        assert!(!format!("{connection:?}").contains("pass"));
     }
 
     #[test]

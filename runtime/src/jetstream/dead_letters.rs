@@ -2,7 +2,6 @@
 
 use crate::core::redrive::{NotRedriven, redrive};
 use crate::dead_letter::{DeadLetter, NoDeadLetter};
-use crate::jetstream::broker::JetStream;
 use crate::jetstream::operator::{Operator, OperatorError};
 use crate::topology::DEAD_LETTERS;
 
@@ -29,7 +28,7 @@ impl Operator {
     /// # Errors
     /// Its bytes are not the event that died, or the broker did not take it.
     pub async fn redrive(&self, letter: &DeadLetter, who: &str) -> Result<(), NotRedriven> {
-        redrive(&JetStream::new(self.client()), letter, who).await
+        redrive(&self.broker(), letter, who).await
     }
 
     /// Takes `letter` out of the dead letter stream. What is not there any more is no error.

@@ -6,15 +6,19 @@ mod broker;
 mod conformance;
 mod connect;
 mod dead_letters;
+mod denial;
+mod link;
 mod operator;
 mod provision;
 mod pull;
 mod session;
+mod taking;
 
 pub(crate) use broker::JetStream;
 #[cfg(feature = "testing")]
 pub(crate) use conformance::RealRig;
-pub use connect::{ConnectError, Connection, Link};
+pub use connect::{ConnectError, Connection};
+pub use link::Link;
 pub use operator::{Operator, OperatorError, ReadMessage, StreamState};
 pub use provision::{ProvisionError, Provisioned};
-pub(crate) use session::Session;
+pub(crate) use session::{Missing, Session};

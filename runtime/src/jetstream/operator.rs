@@ -9,7 +9,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::jetstream::api::request;
-use crate::jetstream::broker::stored;
+use crate::jetstream::broker::{JetStream, stored};
 use crate::jetstream::connect::{ConnectError, Connection};
 use crate::jetstream::provision::{ProvisionError, Provisioned, provision};
 use crate::topology::Topology;
@@ -217,8 +217,8 @@ impl Operator {
             .map_err(|_| no_answer(&format!("no end of a batch of {stream} within {READ_TIMEOUT:?}")))?
     }
 
-    pub(super) fn client(&self) -> Client {
-        self.client.clone()
+    pub(super) fn broker(&self) -> JetStream {
+        JetStream::new(self.client.clone())
     }
 
     /// Deletes one message; one that is not there is no error.

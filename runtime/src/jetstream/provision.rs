@@ -9,6 +9,8 @@ use crate::topology::{ConsumerSpec, StreamSpec, Topology};
 
 /// The broker's codes that mean: there is no such stream, or no such consumer.
 const NOT_FOUND: [u64; 2] = [10059, 10014];
+/// The broker's codes that waiting mends: no leader yet, peers that are not there yet, no room, JetStream not there yet.
+const PASSING: [u64; 6] = [10008, 10009, 10005, 10023, 10039, 10076];
 /// What an operator decides, and a function that starts takes as it is.
 const SIZING: [&str; 5] = ["num_replicas", "max_age", "max_bytes", "ack_wait", "description"];
 /// How often two functions that add their subjects at the same time try again.
@@ -154,6 +156,9 @@ async fn ask(
     match json.get("error").map(|error| serde_json::from_value::<ApiError>(error.clone())) {
         None => Ok(Some(json)),
         Some(Ok(error)) if NOT_FOUND.contains(&error.err_code) => Ok(None),
+        Some(Ok(error)) if PASSING.contains(&error.err_code) => {
+            Err(ProvisionError::NoAnswer(error.to_string()))
+        }
         Some(Ok(error)) => Err(ProvisionError::Refused { what: what.into(), why: error.to_string() }),
         Some(Err(error)) => Err(ProvisionError::Refused { what: what.into(), why: error.to_string() }),
     }

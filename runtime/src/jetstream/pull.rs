@@ -6,18 +6,26 @@ use std::time::Duration;
 use async_nats::{Client, Subscriber};
 use futures::StreamExt;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::core::broker::{Delivery, Lane, Pulled, Stream};
 use crate::jetstream::broker::{JetStream, list};
-use crate::jetstream::connect::{ConnectError, Link};
+use crate::jetstream::connect::ConnectError;
+use crate::jetstream::link::Link;
 use crate::subject::Subject;
 
-/// How long a request for inputs stands.
-const EXPIRES: Duration = Duration::from_secs(30);
-/// How often the broker signals that a request still stands.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long a request for inputs stands. Shorter than `ACK_WAIT`: if the network is cut, the broker goes on delivering to
+/// requests that nobody hears of, and what this process held must not be given to its own dead requests again.
+const EXPIRES: Duration = Duration::from_secs(10);
+/// How often the broker signals that a request still stands; no more than half of [`EXPIRES`], says the broker.
+const HEARTBEAT: Duration = Duration::from_secs(4);
 /// After so long without a signal the requests are taken for lost.
 const SILENCE_MAX: Duration = Duration::from_secs(12);
+/// How long nothing is asked for after the broker refused, doubled with each refusal up to [`PAUSE_MAX`]: a consumer or a
+/// stream that is gone, or JetStream itself, is refused as fast as it is asked for.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// The longest pause: how soon a consumer that is made again is noticed.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How long a closed lane waits for what is on its way.
 const CLOSING_MAX: Duration = Duration::from_secs(2);
 
@@ -32,6 +40,15 @@ pub(crate) struct PullLane {
     /// Whether anything was asked for and may still come.
     asking: bool,
     expires: Duration,
+    /// When the broker was last asked or heard.
+    heard: Instant,
+    /// Counts how often everything that was asked for was lost. It ends the inbox of each request, so that what the broker
+    /// says about an earlier one is not taken for credit of a later one.
+    generation: u64,
+    /// Until when nothing is asked for, after a refusal.
+    pause: Option<Instant>,
+    /// Refusals in a row.
+    refusals: u32,
 }
 
 impl PullLane {
@@ -43,9 +60,22 @@ impl PullLane {
         link: watch::Receiver<Link>,
     ) -> Result<Self, ConnectError> {
         let inbox = client.new_inbox();
-        let subscriber = client.subscribe(inbox.clone()).await.map_err(ConnectError::Subscribe)?;
+        let subscriber = client.subscribe(format!("{inbox}.*")).await.map_err(ConnectError::Subscribe)?;
         let request = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{durable}", JetStream::name(stream));
-        Ok(Self { client, stream, request, inbox, subscriber, link, asking: false, expires: EXPIRES })
+        Ok(Self {
+            client,
+            stream,
+            request,
+            inbox,
+            subscriber,
+            link,
+            asking: false,
+            expires: EXPIRES,
+            heard: Instant::now(),
+            generation: 0,
+            pause: None,
+            refusals: 0,
+        })
     }
 
     /// The same lane with requests that stand for `expires`.
@@ -58,21 +88,43 @@ impl PullLane {
     /// What `message` means: an input, credit that comes back, or nothing.
     fn read(&mut self, message: async_nats::Message) -> Option<Pulled<Arc<str>>> {
         let Some(status) = message.status else {
+            self.refusals = 0;
             return self.delivery(message).map(|delivery| Pulled::Delivery(Box::new(delivery)));
         };
-        match status.as_u16() {
-            // A heartbeat.
-            100 => None,
-            // The request has expired, or was answered in part: the rest comes back as credit.
-            404 | 408 | 409 => {
-                let pending = message.headers.as_ref().and_then(|h| h.get("Nats-Pending-Messages"));
-                match pending.and_then(|text| text.as_str().parse().ok()) {
-                    Some(credit) => Some(Pulled::Expired(credit)),
-                    None => Some(self.lost(message.description.as_deref().unwrap_or("no reason told"))),
-                }
-            }
-            _ => Some(self.lost(message.description.as_deref().unwrap_or("no reason told"))),
+        if message.subject.as_str() != self.reply() {
+            // About a request that counts as lost already.
+            return None;
         }
+        let code = status.as_u16();
+        let pending = message.headers.as_ref().and_then(|h| h.get("Nats-Pending-Messages"));
+        match (code, pending.and_then(|text| text.as_str().parse().ok())) {
+            // A heartbeat.
+            (100, _) => {
+                self.refusals = 0;
+                None
+            }
+            // The request has expired, or was answered in part: the rest comes back as credit.
+            (404 | 408 | 409, Some(credit)) if !is_an_end(message.description.as_deref()) => {
+                Some(Pulled::Expired(credit))
+            }
+            _ => {
+                self.refuse(message.description.as_deref().unwrap_or("nobody answers"));
+                None
+            }
+        }
+    }
+
+    /// The broker does not take requests: the next one waits for the end of a pause.
+    fn refuse(&mut self, why: &str) {
+        let pause = PAUSE_MIN.saturating_mul(2u32.saturating_pow(self.refusals.min(16))).min(PAUSE_MAX);
+        self.refusals = self.refusals.saturating_add(1);
+        let stream = JetStream::name(self.stream);
+        tracing::debug!(stream, why, ?pause, "a request for inputs is refused");
+        self.pause = Some(Instant::now() + pause);
+    }
+
+    fn reply(&self) -> String {
+        format!("{}.{}", self.inbox, self.generation)
     }
 
     fn delivery(&self, message: async_nats::Message) -> Option<Delivery<Arc<str>>> {
@@ -91,6 +143,8 @@ impl PullLane {
 
     fn lost(&mut self, why: &str) -> Pulled<Arc<str>> {
         self.asking = false;
+        self.pause = None;
+        self.generation += 1;
         tracing::debug!(
             stream = JetStream::name(self.stream),
             why,
@@ -108,18 +162,23 @@ impl Lane<Arc<str>> for PullLane {
             "idle_heartbeat": u64::try_from(HEARTBEAT.min(self.expires / 2).as_nanos()).unwrap_or(u64::MAX),
         });
         self.asking = true;
-        let sent =
-            self.client.publish_with_reply(self.request.clone(), self.inbox.clone(), ask.to_string().into());
+        self.heard = Instant::now();
+        if self.link.borrow().is_down() {
+            // It would be sent once there is a connection, and made again then: twice the credit.
+            return;
+        }
+        let sent = self.client.publish_with_reply(self.request.clone(), self.reply(), ask.to_string().into());
         // One that does not go out is noticed by the silence that follows.
         let _ = tokio::time::timeout(HEARTBEAT, sent).await;
     }
 
     async fn next(&mut self) -> Pulled<Arc<str>> {
         loop {
-            let asking = self.asking;
+            let (asking, pause) = (self.asking && self.pause.is_none(), self.pause);
             tokio::select! {
                 message = self.subscriber.next() => match message {
                     Some(message) => {
+                        self.heard = Instant::now();
                         if let Some(pulled) = self.read(message) {
                             return pulled;
                         }
@@ -133,14 +192,17 @@ impl Lane<Arc<str>> for PullLane {
                         return self.lost("connected again");
                     }
                 }
-                () = tokio::time::sleep(SILENCE_MAX), if asking => return self.lost("silence"),
+                () = tokio::time::sleep_until(self.heard + SILENCE_MAX), if asking => return self.lost("silence"),
+                () = tokio::time::sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => {
+                    return self.lost("refused");
+                }
             }
         }
     }
 
     async fn close(mut self) -> Vec<Delivery<Arc<str>>> {
         let mut left = Vec::new();
-        if self.subscriber.drain().await.is_ok() {
+        if matches!(tokio::time::timeout(CLOSING_MAX, self.subscriber.drain()).await, Ok(Ok(()))) {
             let rest = async {
                 while let Some(message) = self.subscriber.next().await {
                     if let Some(Pulled::Delivery(delivery)) = self.read(message) {
@@ -152,6 +214,14 @@ impl Lane<Arc<str>> for PullLane {
         }
         left
     }
+}
+
+/// Whether the broker's words mean that the consumer, or the server that has it, takes no requests now.
+fn is_an_end(description: Option<&str>) -> bool {
+    description.is_some_and(|text| {
+        let text = text.to_lowercase();
+        ["consumer deleted", "leadership change", "server shutdown"].iter().any(|end| text.contains(end))
+    })
 }
 
 /// How often it was delivered, and its sequence in the stream, as the answer's subject tells them:
@@ -169,6 +239,15 @@ fn place(receipt: &str) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_a_consumer_is_told_from_the_end_of_a_request() {
+        for end in ["Consumer Deleted", "Leadership Change", "Server Shutdown"] {
+            assert!(is_an_end(Some(end)));
+        }
+        assert!(!is_an_end(Some("Request Timeout")) && !is_an_end(Some("Message Size Exceeds MaxBytes")));
+        assert!(!is_an_end(None));
+    }
 
     #[test]
     fn both_forms_of_an_answers_subject_are_read() {

@@ -1,18 +1,29 @@
 //! A function's connection to the broker, from its opening to its end.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_nats::Client;
 use bytes::Bytes;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::core::broker::Stream;
-use crate::jetstream::api::request;
+use crate::jetstream::api::{ApiError, RequestFailed, request};
 use crate::jetstream::broker::{AckWait, JetStream};
-use crate::jetstream::connect::{ConnectError, Connection, Link};
+use crate::jetstream::connect::{ConnectError, Connection};
+use crate::jetstream::link::Link;
 use crate::jetstream::provision::{ProvisionError, Provisioned, provision};
 use crate::jetstream::pull::PullLane;
-use crate::topology::Topology;
+use crate::jetstream::taking::Taking;
+use crate::topology::{self, Topology};
+
+/// How long a look at the broker may take before it counts as not answering.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
+/// The broker's code that means: there is no such consumer.
+const CONSUMER_NOT_FOUND: u64 = 10014;
+/// The broker's code that means: there is no such stream.
+const STREAM_NOT_FOUND: u64 = 10059;
 
 /// One connection, and what a function does with it.
 #[derive(Debug)]
@@ -20,13 +31,44 @@ pub(crate) struct Session {
     client: Client,
     link: watch::Receiver<Link>,
     ack_wait: AckWait,
+    taking: Arc<Taking>,
+}
+
+/// What a function needs at the broker and does not find, and what is to be done about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Missing {
+    #[error(
+        "the consumer {durable} on {stream} is not there, and nothing is delivered without it: a replica that starts with \
+         JETLAG_PROVISION=true makes it, and this process goes on by itself then"
+    )]
+    Consumer { durable: String, stream: &'static str },
+    #[error(
+        "the stream {stream} is not there, nor is what was in it: restore it from a copy, or start a replica with \
+         JETLAG_PROVISION=true, which makes it empty; this process goes on by itself then"
+    )]
+    Stream { stream: &'static str },
+    #[error("JetStream does not answer: {0}")]
+    Answer(String),
+    #[error(
+        "JetStream takes nothing: {0}; look at the server's log and disk: a stream that could not be written to takes nothing \
+         until its server is started again"
+    )]
+    Takes(String),
+}
+
+/// How much of a stream is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fill {
+    pub(crate) bytes: u64,
+    /// `None` if the stream has no limit.
+    pub(crate) bytes_max: Option<u64>,
 }
 
 impl Session {
     /// Connects as the function `name`.
     pub(crate) async fn open(connection: &Connection, name: &str) -> Result<Self, ConnectError> {
         let (client, link) = connection.open(name).await?;
-        Ok(Self { client, link, ack_wait: AckWait::default() })
+        Ok(Self { client, link, ack_wait: AckWait::default(), taking: Arc::default() })
     }
 
     /// Makes `topology` true.
@@ -34,34 +76,71 @@ impl Session {
         provision(&self.client, topology).await
     }
 
-    /// Whether the function's consumers are there, or which one is not. The broker tells how long they wait for a sign of
-    /// work, and the least of that holds from then on.
+    /// Whether what is published is taken, as far as it was tried of late.
+    pub(crate) fn takes(&self) -> Result<(), Missing> {
+        self.taking.trouble(Instant::now()).map_or(Ok(()), |why| Err(Missing::Takes(why)))
+    }
+
+    /// Whether the function's consumers are there, or what is not; the answer takes 3 s at most. The broker tells how long
+    /// they wait for a sign of work, and the least of that holds from then on.
     pub(crate) async fn consumers_there(
         &self,
         durable: &str,
         lanes: &[(Stream, usize)],
-    ) -> Result<(), String> {
-        let mut ack_wait_ns = Vec::with_capacity(lanes.len());
-        for (stream, _) in lanes {
-            let stream = JetStream::name(*stream);
-            let subject = format!("$JS.API.CONSUMER.INFO.{stream}.{durable}");
-            let answer =
-                request(&self.client, &subject, None, Bytes::new()).await.map_err(|e| e.to_string())?;
-            let json: serde_json::Value =
-                serde_json::from_slice(&answer.payload).map_err(|e| e.to_string())?;
-            if let Some(error) = json.get("error") {
-                return Err(format!("no consumer {durable} on {stream}: {error}"));
-            }
-            ack_wait_ns.extend(json.pointer("/config/ack_wait").and_then(serde_json::Value::as_u64));
-        }
-        if let Some(least) = ack_wait_ns.into_iter().min() {
-            self.ack_wait.set(Duration::from_nanos(least));
+    ) -> Result<(), Missing> {
+        let looks = lanes.iter().map(|(stream, _)| self.consumer_there(durable, JetStream::name(*stream)));
+        let ack_waits: Vec<Option<Duration>> =
+            futures::future::join_all(looks).await.into_iter().collect::<Result<_, _>>()?;
+        if let Some(least) = ack_waits.into_iter().flatten().min() {
+            self.ack_wait.set(least);
         }
         Ok(())
     }
 
+    /// How long the consumer waits for a sign of work.
+    async fn consumer_there(&self, durable: &str, stream: &'static str) -> Result<Option<Duration>, Missing> {
+        match self.look(&format!("$JS.API.CONSUMER.INFO.{stream}.{durable}")).await? {
+            Ok(info) => {
+                Ok(info.pointer("/config/ack_wait").and_then(Value::as_u64).map(Duration::from_nanos))
+            }
+            Err(error) if error.err_code == CONSUMER_NOT_FOUND => {
+                Err(Missing::Consumer { durable: durable.into(), stream })
+            }
+            Err(error) if error.err_code == STREAM_NOT_FOUND => Err(Missing::Stream { stream }),
+            Err(error) => Err(Missing::Answer(error.to_string())),
+        }
+    }
+
+    /// How much of the stream of events is taken.
+    pub(crate) async fn events_fill(&self) -> Result<Fill, Missing> {
+        let info = self.look(&format!("$JS.API.STREAM.INFO.{}", topology::EVENTS)).await?;
+        let info = info.map_err(|error| Missing::Answer(error.to_string()))?;
+        let number = |pointer: &str| info.pointer(pointer).and_then(Value::as_u64);
+        Ok(Fill {
+            bytes: number("/state/bytes").unwrap_or_default(),
+            // -1, which is no u64, means that there is no limit.
+            bytes_max: number("/config/max_bytes").filter(|most| *most > 0),
+        })
+    }
+
+    async fn look(&self, subject: &str) -> Result<Result<Value, ApiError>, Missing> {
+        let asked = request(&self.client, subject, None, Bytes::new());
+        let answer = tokio::time::timeout(LOOK_TIMEOUT, asked).await.unwrap_or_else(|_| {
+            let why = format!("nothing within {LOOK_TIMEOUT:?}");
+            Err(RequestFailed::NoAnswer { subject: subject.into(), why })
+        });
+        let answer = answer.map_err(|failed| Missing::Answer(failed.to_string()))?;
+        let odd = |error: serde_json::Error| Missing::Answer(format!("an odd answer on {subject}: {error}"));
+        let json: Value = serde_json::from_slice(&answer.payload).map_err(odd)?;
+        match json.get("error") {
+            None => Ok(Ok(json)),
+            Some(error) => Ok(Err(serde_json::from_value(error.clone()).map_err(odd)?)),
+        }
+    }
+
     pub(crate) fn broker(&self) -> JetStream {
-        JetStream::new(self.client.clone()).with_ack_wait(self.ack_wait.clone())
+        let broker = JetStream::new(self.client.clone()).with_ack_wait(self.ack_wait.clone());
+        broker.watched(self.link.clone(), Arc::clone(&self.taking))
     }
 
     pub(crate) async fn lane(&self, stream: Stream, durable: &str) -> Result<PullLane, ConnectError> {
@@ -70,6 +149,20 @@ impl Session {
 
     pub(crate) fn link(&self) -> watch::Receiver<Link> {
         self.link.clone()
+    }
+
+    /// Waits until the broker denies something.
+    pub(crate) async fn denied(&self) -> String {
+        let mut link = self.link.clone();
+        loop {
+            if let Link::Denied(why) = &*link.borrow_and_update() {
+                return why.clone();
+            }
+            if link.changed().await.is_err() {
+                // The connection is closed for good, which only the end of the process does.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// Sends what is still to be sent, within `most`: the last answers to the broker among it.

@@ -16,7 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::telemetry::line::{Fields, Form, Line, quoted};
 
 /// What is logged unless `RUST_LOG` says otherwise.
-pub(crate) const DEFAULT_FILTER: &str = "info,async_nats=warn";
+pub(crate) const DEFAULT_FILTER: &str = "info,async_nats=off";
 
 /// The layer that writes the lines.
 pub(crate) struct Lines<W> {

@@ -167,6 +167,15 @@ impl Meter {
         gauge!(names::CONNECTED, "function" => self.function).set(f64::from(u8::from(connected)));
     }
 
+    /// How much of the stream of events is taken, and whether more is let in.
+    pub(crate) fn fill(&self, bytes: u64, bytes_max: Option<u64>, is_open: bool) {
+        // In thousandths: exact enough, and without a loss of precision to argue about.
+        let thousandths = bytes_max.map_or(0, |most| u128::from(bytes) * 1000 / u128::from(most.max(1)));
+        gauge!(names::EVENTS_FILL, "function" => self.function)
+            .set(count(usize::try_from(thousandths).unwrap_or(1000)) / 1000.0);
+        gauge!(names::ADMISSION, "function" => self.function).set(f64::from(u8::from(is_open)));
+    }
+
     /// How many inputs this process holds.
     pub(crate) fn in_flight(&self, held: usize) {
         gauge!(names::IN_FLIGHT, "function" => self.function).set(count(held));

@@ -41,6 +41,8 @@ pub(crate) const BREAKER_CHANGES: &str = "jetlag_breaker_changes_total";
 pub(crate) const IN_FLIGHT: &str = "jetlag_in_flight";
 pub(crate) const SLOTS: &str = "jetlag_slots";
 pub(crate) const CONNECTED: &str = "jetlag_broker_connected";
+pub(crate) const ADMISSION: &str = "jetlag_admission_open";
+pub(crate) const EVENTS_FILL: &str = "jetlag_events_stream_fill_ratio";
 pub(crate) const HTTP_DURATION: &str = "jetlag_http_request_duration_seconds";
 pub(crate) const SPANS_LOST: &str = "jetlag_spans_lost_total";
 
@@ -179,6 +181,20 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: Unit::Count,
         labels: &["function"],
         about: "Whether the process is connected to the broker: 1 or 0.",
+    },
+    Metric {
+        name: ADMISSION,
+        kind: "gauge",
+        unit: Unit::Count,
+        labels: &["function"],
+        about: "Whether new events are taken in: 1, or 0 while the stream of events is nearly full.",
+    },
+    Metric {
+        name: EVENTS_FILL,
+        kind: "gauge",
+        unit: Unit::Count,
+        labels: &["function"],
+        about: "How much of the stream of events is taken, from 0 to 1, as a function that admits sees it.",
     },
     Metric {
         name: HTTP_DURATION,

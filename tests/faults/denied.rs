@@ -1,0 +1,111 @@
+//! The broker denies the function what it needs: an end with a clear line, not a silence.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::field::{Field, ask};
+use crate::process::Process;
+
+/// The exit code for a wrong configuration.
+const EXIT_CONFIG: Option<i32> = Some(78);
+
+/// Everything that the teller needs, and for tests an administrator who may do anything.
+fn users(teller_may_publish: &[&str]) -> Value {
+    json!({"users": [
+        {"user": "teller", "password": "t", "permissions": {
+            "publish": teller_may_publish,
+            "subscribe": ["_INBOX_teller.>"],
+        }},
+        {"user": "admin", "password": "a"},
+    ]})
+}
+
+const ALL: [&str; 13] = [
+    "$JS.API.CONSUMER.INFO.*.teller",
+    "$JS.API.CONSUMER.MSG.NEXT.*.teller",
+    "$JS.API.STREAM.INFO.EVENTS",
+    "$JS.API.STREAM.MSG.GET.EVENTS",
+    "$JS.API.DIRECT.GET.EVENTS",
+    "$JS.API.DIRECT.GET.EVENTS.>",
+    "$JS.ACK.*.teller.>",
+    "questions.asked.*.*",
+    "answers.told.*.*",
+    "done.teller.*.*",
+    "state.teller.*",
+    "schedule.teller.*.*",
+    "dlq.teller.*",
+];
+
+async fn field() -> Field {
+    let mut field = Field::new(json!({"authorization": users(&ALL)})).await;
+    field.login = "admin:a@";
+    field.provision().await;
+    field
+}
+
+fn teller(field: &Field, password: &str) -> Process {
+    let url = format!("nats://teller:{password}@127.0.0.1:{}", field.server.port);
+    field.teller_at(&url, &[("JETLAG_PROVISION", "false")])
+}
+
+/// It ends with 78, having said once what to grant.
+async fn ends(mut process: Process, words: &str) {
+    assert_eq!(process.exit_code().await, EXIT_CONFIG, "{}", process.log());
+    assert!(process.said(words) > 0, "no {words:?} in its log: {}", process.log());
+    let lines = process.log().lines().count();
+    assert!(lines < 60, "a flood of {lines} lines: {}", process.log());
+}
+
+pub async fn permission_revoked_ends_it_with_what_to_grant() {
+    let mut field = field().await;
+    let process = teller(&field, "t");
+    process.ready().await;
+    ask(&process, "before", 5, 10).await;
+    let without = ALL.iter().copied().filter(|subject| !subject.starts_with("answers")).collect::<Vec<_>>();
+    field.server.set("authorization", users(&without));
+    field.server.signal(Signal::HUP);
+    // Until the broker has read it, questions are answered as before; then the first answer tells.
+    let mut number = 0;
+    while process.said("the broker denies this function") == 0 && number < 600 {
+        process.ask(&format!("after-{number}"), 10, 0).await;
+        number += 1;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    ends(process, r#"allow it to publish to \"answers.told.*.*\""#).await;
+
+    // Granted again, a new process takes up what was left: nothing is lost, and nothing was done twice.
+    field.server.set("authorization", users(&ALL));
+    field.server.signal(Signal::HUP);
+    let again = teller(&field, "t");
+    again.ready().await;
+    field.settles().await;
+}
+
+pub async fn permission_missing_at_start_ends_it_with_what_to_grant() {
+    let mut field = field().await;
+    let without =
+        ALL.iter().copied().filter(|subject| !subject.contains("CONSUMER.INFO")).collect::<Vec<_>>();
+    field.server.set("authorization", users(&without));
+    field.server.signal(Signal::HUP);
+    crate::field::until("reloaded server", async || {
+        field.server.log().contains("Reloaded server configuration").then_some(())
+    })
+    .await;
+    ends(teller(&field, "t"), r#"allow it to publish to \"$JS.API.CONSUMER.INFO."#).await;
+}
+
+pub async fn wrong_credentials_end_it_at_start() {
+    let field = field().await;
+    ends(teller(&field, "wrong"), "refuses this user").await;
+}
+
+pub async fn credentials_that_are_no_longer_accepted_end_it() {
+    let mut field = field().await;
+    let process = teller(&field, "t");
+    process.ready().await;
+    field.server.set("authorization", json!({"users": [{"user": "admin", "password": "a"}]}));
+    field.server.signal(Signal::HUP);
+    ends(process, "it refused this user").await;
+}
