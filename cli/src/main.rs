@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use jetlag_cli::commands::audit::Audit;
+use jetlag_cli::commands::check::Check;
 use jetlag_cli::commands::demo::Demo;
 use jetlag_cli::commands::dlq::Dlq;
 use jetlag_cli::commands::place::Place;
+use jetlag_cli::commands::rescue::Rescue;
 use jetlag_cli::commands::trail::Trail;
 use jetlag_cli::commands::up::Up;
 use jetlag_cli::console::Console;
@@ -28,6 +30,8 @@ enum Command {
     Trail(Trail),
     Dlq(Dlq),
     Audit(Audit),
+    Rescue(Rescue),
+    Check(Check),
 }
 
 const EXAMPLES: &str = "\
@@ -56,6 +60,8 @@ async fn main() -> ExitCode {
         Command::Trail(trail) => trail.run(console).await,
         Command::Dlq(dlq) => dlq.run(console).await,
         Command::Audit(audit) => audit.run(console).await,
+        Command::Check(check) => check.run(console).await,
+        Command::Rescue(rescue) => rescue.run(console).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// 1: it was done, and what was found is not as it has to be.
     Failed,
+    /// 2: what was asked could not be found out.
+    CouldNotLook,
     /// 64: the command line is wrong.
     Usage,
     /// 65: the input is there, and is wrong.
@@ -33,6 +35,7 @@ impl Exit {
     pub const fn code(self) -> u8 {
         match self {
             Self::Failed => 1,
+            Self::CouldNotLook => 2,
             Self::Usage => 64,
             Self::Data => 65,
             Self::NoInput => 66,
@@ -88,6 +91,13 @@ impl Problem {
     #[must_use]
     pub fn details(mut self, lines: Vec<String>) -> Self {
         self.details = lines;
+        self
+    }
+
+    /// The same problem of a command that exits otherwise because of it.
+    #[must_use]
+    pub const fn exiting(mut self, exit: Exit) -> Self {
+        self.exit = exit;
         self
     }
 

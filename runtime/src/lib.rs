@@ -30,6 +30,7 @@ pub mod topology;
 mod watch;
 
 pub use core::redrive::NotRedriven;
+pub use core::rescue::{ROUNDS_PER_HORIZON, Rescued};
 
 pub use contract::{Breaker, Contract, Durability, NAME_CHARS_MAX, Source, Terms};
 pub use dead_letter::{Attempt, DeadLetter, NoDeadLetter};

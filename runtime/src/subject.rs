@@ -56,6 +56,16 @@ impl Subject {
         Self::join(&["retry", function, &token::encode(event_id), &attempt.to_string()])
     }
 
+    /// Every attempt of one input that is on its way to `function`: waiting, or due.
+    pub fn any_attempt(function: &str, event_id: &str) -> Self {
+        Self::join(&["*", function, &token::encode(event_id), "*"])
+    }
+
+    /// Every retry that waits for, or is due at, `function`.
+    pub fn any_retry(function: &str) -> Self {
+        Self::join(&["*", function, "*.*"])
+    }
+
     /// A dead letter.
     pub fn of_dead_letter(function: &str, event_id: &str) -> Self {
         Self::join(&["dlq", function, &token::encode(event_id)])

@@ -18,6 +18,8 @@ pub const INTAKE: &str = "INTAKE";
 pub const DEAD_LETTERS: &str = "DLQ";
 /// The long-lived copy of everything in [`EVENTS`].
 pub const AUDIT: &str = "AUDIT";
+/// The stream of what the broker tells about inputs that it does not deliver again.
+pub const ADVISORIES: &str = "ADVISORIES";
 
 /// How long a consumer waits for a sign of work before it delivers again, unless told otherwise. A process signals three
 /// times as often.
@@ -33,6 +35,9 @@ const AUDIT_KEPT: Duration = DAY.saturating_mul(3 * 365);
 /// The most bytes that wait in INTAKE, unless an operator decides otherwise: it fills while admission is closed, and then
 /// refuses its publishers rather than take the disk from the streams that admission waits for.
 const INTAKE_BYTES_MAX: i64 = 1024 * 1024 * 1024;
+/// How long the broker's advisories are kept, and how much of them at most.
+const ADVISORIES_KEPT: Duration = DAY.saturating_mul(7);
+const ADVISORIES_BYTES_MAX: i64 = 64 * 1024 * 1024;
 /// How long the broker remembers the message ids of publishers outside.
 const INTAKE_WINDOW: Duration = Duration::from_secs(120);
 
@@ -92,7 +97,13 @@ impl Topology {
             kinds.map(|kind| kind.name.as_str()).filter(|name| *name != "*.*").collect();
         let admitted: BTreeSet<&str> =
             functions.iter().flat_map(|f| &f.admits).map(|kind| kind.name.as_str()).collect();
-        let mut streams = vec![events(&types, sizing), retry(sizing), dead_letters(sizing), audit(sizing)];
+        let mut streams = vec![
+            events(&types, sizing),
+            retry(sizing),
+            dead_letters(sizing),
+            audit(sizing),
+            advisories(sizing),
+        ];
         if !admitted.is_empty() {
             streams.push(intake(&admitted, sizing));
         }
@@ -174,6 +185,24 @@ fn dead_letters(sizing: &Sizing) -> StreamSpec {
             "description": "Jetlag: inputs that were given up",
             "subjects": ["dlq.*.*"],
             "max_age": nanos(DEAD_LETTERS_KEPT),
+        }),
+    )
+}
+
+/// The broker tells once, to whoever listens, that it will not deliver an input again. No consumer of ours allows that: it
+/// is a net for those that were changed by hand.
+fn advisories(sizing: &Sizing) -> StreamSpec {
+    let told = |what: &str| format!("$JS.EVENT.ADVISORY.CONSUMER.{what}.>");
+    stream(
+        ADVISORIES,
+        sizing,
+        json!({
+            "description": "Jetlag: what the broker does not deliver again",
+            "subjects": [told("MAX_DELIVERIES"), told("MSG_TERMINATED")],
+            "max_age": nanos(ADVISORIES_KEPT),
+            "max_bytes": ADVISORIES_BYTES_MAX,
+            // Nobody waits for an answer, and the broker does not answer itself.
+            "no_ack": true,
         }),
     )
 }

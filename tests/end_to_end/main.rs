@@ -8,4 +8,5 @@ mod outage;
 mod redrive;
 mod replica;
 mod replicas;
+mod rescue;
 mod shop;

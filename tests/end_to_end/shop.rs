@@ -32,9 +32,19 @@ impl Opened {
 
     /// A shop whose functions have these variables in their environment.
     pub async fn with(env: &[(&str, &str)]) -> Self {
+        Self::open(env, jetlag::topology::Sizing::default().horizon).await
+    }
+
+    /// One that keeps events for `horizon`.
+    pub async fn keeping(horizon: Duration) -> Self {
+        Self::open(&[], horizon).await
+    }
+
+    async fn open(env: &[(&str, &str)], horizon: Duration) -> Self {
         let turn = TURN.lock().await;
         let data = tempfile::tempdir().unwrap();
         let mut options = Options::new(data.path());
+        options.app.horizon = horizon;
         options.app.port_base = 0;
         options.app.nats_port = Some(0);
         options.app.console = Console::silent();

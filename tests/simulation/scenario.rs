@@ -70,7 +70,8 @@ impl Shop {
     }
 }
 
-fn open(world: &mut World) -> Shop {
+/// Puts every function to work.
+pub fn open(world: &mut World) -> Shop {
     let dice = world.dice();
     let gateway = Arc::new(Gateway::new(world.dice()));
     let oracle = Arc::new(Oracle::new(world.dice()));
@@ -120,7 +121,8 @@ fn place(world: &mut World) -> Vec<OrderPlaced> {
     orders
 }
 
-fn order(dice: &Dice, number: u64) -> OrderPlaced {
+/// An order of a few articles.
+pub fn order(dice: &Dice, number: u64) -> OrderPlaced {
     let first = dice.below(SKUS.len() as u64);
     let lines = (0..=dice.below(2))
         .map(|offset| Line {
@@ -131,7 +133,8 @@ fn order(dice: &Dice, number: u64) -> OrderPlaced {
     OrderPlaced { order_id: format!("O.{number}"), customer: dice.one_of(&CUSTOMERS).to_owned(), lines }
 }
 
-fn event(order: &OrderPlaced, id: &str) -> Vec<u8> {
+/// The event that a publisher outside makes of it.
+pub fn event(order: &OrderPlaced, id: &str) -> Vec<u8> {
     serde_json::to_vec(&serde_json::json!({
         "id": id,
         "type": "orders.placed",

@@ -9,6 +9,7 @@ mod manifest;
 mod plan;
 mod ports;
 mod provision;
+mod rescuer;
 mod running;
 mod template;
 
@@ -18,7 +19,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jetlag::topology::Topology;
+use jetlag::Description;
+use jetlag::topology::{Sizing, Topology};
 
 pub use build::Build;
 pub use running::Running;
@@ -63,6 +65,9 @@ pub struct Options {
     pub nats_server: Option<PathBuf>,
     /// Where the programs come from.
     pub build: Build,
+    /// How long events are kept, where EVENTS is not there yet: within it an event can be handled, looked up and recognised
+    /// as a duplicate. It is long beside everything that a function waits for.
+    pub horizon: Duration,
     /// Added to the environment of every function; it overrides the manifest.
     pub env: BTreeMap<String, String>,
     /// Where progress is told.
@@ -80,6 +85,7 @@ impl Options {
             nats_port: None,
             nats_server: None,
             build: Build::like_this_program(),
+            horizon: Sizing::default().horizon,
             env: BTreeMap::new(),
             console: Console::stderr(),
         }
@@ -157,7 +163,10 @@ impl Prepared {
         let nats_port = ports::for_broker(options.nats_port)?;
         let server = broker::find(&Places::from_env(options.nats_server.clone()), &console).await?;
         let executables = plan.executables(options.build, console).await?;
-        let topology = provision::topology(&describe::all(&plan.programs(&executables)?).await?);
+        let topology = {
+            let described = describe::all(&plan.programs(&executables)?).await?;
+            provision::topology(&described, options.horizon)
+        };
         let (server, lock) = (server.path, Some(lock));
         Ok(Self { options, data, plan, ports, nats_port, executables, topology, server, lock })
     }
@@ -204,6 +213,7 @@ impl Prepared {
         for start in starts {
             start.up().await?;
         }
+        running.look_after_functions(&broker_url, self.options.console);
         Ok(())
     }
 
@@ -283,6 +293,20 @@ fn reserved(options: &Options, plan: &Plan) -> Result<Ports, Problem> {
 pub fn root(manifest: Option<&Path>) -> Result<PathBuf, Problem> {
     let path = plan::manifest_path(manifest)?;
     Ok(path.parent().unwrap_or(Path::new(".")).to_owned())
+}
+
+/// What the functions of an application say of themselves, as [`App::start`] asks them.
+///
+/// # Errors
+/// There is no application, it is not built, or a function does not describe itself.
+pub async fn describe(
+    manifest: Option<&Path>,
+    build: Build,
+    console: Console,
+) -> Result<Vec<Description>, Problem> {
+    let plan = Plan::read(manifest).await?;
+    let executables = plan.executables(build, console).await?;
+    describe::all(&plan.programs(&executables)?).await
 }
 
 /// The processes that run in `data`, as the last change left them; `None` if nothing runs there.

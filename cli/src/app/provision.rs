@@ -9,18 +9,16 @@ use jetlag::topology::{Sizing, Topology};
 
 use crate::problem::{Exit, Problem};
 
-/// How long an event can be handled, looked up and recognised as a duplicate.
-const HORIZON: Duration = Duration::from_secs(24 * 60 * 60);
 /// What events and state may take on a developer's machine, well within the broker's file store.
 const EVENTS_BYTES_MAX: i64 = 4 * 1024 * 1024 * 1024;
 /// How long making everything may take; each request has a smaller limit of its own.
 const PROVISION_LIMIT: Duration = Duration::from_secs(60);
 
-/// What the functions need of a broker on this machine.
-pub(crate) fn topology(functions: &[Description]) -> Topology {
+/// What the functions need of a broker on this machine that keeps events for `horizon`.
+pub(crate) fn topology(functions: &[Description], horizon: Duration) -> Topology {
     Topology::of(
         functions,
-        &Sizing { replicas: 1, horizon: HORIZON, events_bytes_max: EVENTS_BYTES_MAX, ..Sizing::default() },
+        &Sizing { replicas: 1, horizon, events_bytes_max: EVENTS_BYTES_MAX, ..Sizing::default() },
     )
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use jetlag::topology::Topology;
+use jetlag::topology::{EVENTS, Topology};
 
+use super::rescuer::Rescuer;
 use crate::console::Console;
 use crate::supervisor::lock::DataLock;
 use crate::supervisor::spawn::Spawner;
@@ -15,6 +16,7 @@ use crate::supervisor::{Addresses, Board, Entry, Kind, Order, Status, Tier};
 #[derive(Debug)]
 pub struct Running {
     // Fields are dropped in this order: what depends on others goes first.
+    rescuer: Mutex<Option<Rescuer>>,
     pub(crate) functions: Tier,
     pub(crate) companions: Tier,
     pub(crate) brokers: Tier,
@@ -34,7 +36,8 @@ impl Running {
     ) -> Self {
         let tier = || Tier::new(Arc::clone(spawner), board.clone(), console, logs);
         let (functions, companions, brokers) = (tier(), tier(), tier());
-        Self { functions, companions, brokers, board, topology, lock: Mutex::new(lock) }
+        let (rescuer, lock) = (Mutex::new(None), Mutex::new(lock));
+        Self { rescuer, functions, companions, brokers, board, topology, lock }
     }
 
     /// Where the function `name` answers HTTP, such as `http://127.0.0.1:8080`.
@@ -97,6 +100,15 @@ impl Running {
         self.stop(Order::Kill).await;
     }
 
+    /// Sees to it from now on that nothing expires which a function has not answered for.
+    pub(crate) fn look_after_functions(&self, broker_url: &str, console: Console) {
+        let functions = self.topology.consumers.iter().filter(|consumer| consumer.stream == EVENTS);
+        let functions = functions.map(|consumer| consumer.durable.clone()).collect();
+        if let Ok(mut rescuer) = self.rescuer.lock() {
+            *rescuer = Some(Rescuer::start(broker_url.to_owned(), functions, console));
+        }
+    }
+
     pub(crate) fn addresses(&self) -> BTreeMap<String, Addresses> {
         let processes = self.board.status().processes.into_iter();
         processes
@@ -110,6 +122,9 @@ impl Running {
     }
 
     async fn stop(&self, order: Order) {
+        if let Ok(mut rescuer) = self.rescuer.lock() {
+            *rescuer = None;
+        }
         for tier in self.tiers() {
             tier.order(order);
             tier.ended().await;

@@ -1,15 +1,18 @@
 //! The command line: one file for each subcommand.
 
 pub mod audit;
+pub mod check;
 pub mod demo;
 pub mod dlq;
 mod launch;
 pub mod place;
+pub mod rescue;
 mod signals;
 pub mod trail;
 pub mod up;
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -26,6 +29,21 @@ pub enum Format {
     Text,
     /// For a program.
     Json,
+}
+
+/// A time such as `90s`, `30m`, `24h` or `7d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no time such as 90s, 30m, 24h or 7d");
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(seconds).filter(|time| *time > 0).map(Duration::from_secs).ok_or_else(wrong)
 }
 
 /// Prints a result. Whoever reads it may have closed the pipe, as `head` does: that is no error.

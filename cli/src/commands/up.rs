@@ -1,6 +1,7 @@
 //! `jetlag up`: runs the application on this machine until it is told to stop.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -27,6 +28,11 @@ pub struct Up {
     #[arg(long, value_name = "N", default_value_t = 8080)]
     port_base: u16,
 
+    /// Keep events so long, where their stream is not there yet, such as 24h: what a function has not handled by half of
+    /// it is carried on for that function alone
+    #[arg(long, value_name = "TIME", value_parser = super::duration, default_value = "24h")]
+    horizon: Duration,
+
     #[command(flatten)]
     launch: Launch,
 
@@ -48,7 +54,11 @@ Exit codes:
 
 impl Up {
     fn options(&self, console: Console) -> Options {
-        Options { port_base: self.port_base, ..self.launch.options(&self.data, console) }
+        Options {
+            port_base: self.port_base,
+            horizon: self.horizon,
+            ..self.launch.options(&self.data, console)
+        }
     }
 
     /// Runs until Ctrl-C or SIGTERM.

@@ -30,6 +30,8 @@ pub(crate) enum Stream {
 pub(crate) struct Message {
     pub(crate) subject: Subject,
     pub(crate) headers: Vec<(&'static str, String)>,
+    /// Headers that came with the message that this one carries on, under whatever names they had.
+    pub(crate) original: Vec<(String, String)>,
     pub(crate) payload: Bytes,
     pub(crate) expect: Option<Expect>,
     pub(crate) keep: Keep,
@@ -38,15 +40,18 @@ pub(crate) struct Message {
 
 impl Message {
     pub(crate) fn new(subject: Subject, payload: Bytes) -> Self {
-        Self { subject, headers: Vec::new(), payload, expect: None, keep: Keep::Default, schedule: None }
+        let (headers, original) = (Vec::new(), Vec::new());
+        Self { subject, headers, original, payload, expect: None, keep: Keep::Default, schedule: None }
     }
 
     /// The bytes that count against the broker's limits, roughly: subject, headers and payload.
     pub(crate) fn size(&self) -> usize {
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+        let original: usize = self.original.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
         let scope = self.expect.as_ref().and_then(|expect| expect.scope.as_ref());
         self.subject.as_str().len()
             + headers
+            + original
             + self.payload.len()
             + scope.map_or(0, |s| s.as_str().len())
             + HEADER_BYTES
@@ -117,6 +122,8 @@ pub(crate) struct Delivery<R> {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) payload: Bytes,
     pub(crate) sequence: u64,
+    /// When the broker stored it.
+    pub(crate) time: OffsetDateTime,
     /// How often the broker has delivered it, from 1.
     pub(crate) delivered: u64,
     /// How the broker is answered.
@@ -191,6 +198,28 @@ pub(crate) trait Broker: Send + Sync + 'static {
 
     /// The time of day.
     fn now(&self) -> OffsetDateTime;
+}
+
+/// A message in a stream, and since when.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    pub(crate) stored: Stored,
+    /// When the broker stored it.
+    pub(crate) time: OffsetDateTime,
+}
+
+/// A broker whose streams can be looked through and weeded: what looking after functions needs, and no function does.
+pub(crate) trait Archive: Broker {
+    /// The next messages on a subject that `filter` covers, from the sequence `from` on; none if there are no more.
+    fn page(
+        &self,
+        stream: Stream,
+        filter: &Subject,
+        from: u64,
+    ) -> impl Future<Output = Result<Vec<Kept>, Unavailable>> + Send;
+
+    /// Takes the message under `sequence` out of the stream; one that is gone is no error.
+    fn remove(&self, stream: Stream, sequence: u64) -> impl Future<Output = Result<(), Unavailable>> + Send;
 }
 
 /// What came of waiting for inputs.

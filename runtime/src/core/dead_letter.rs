@@ -3,6 +3,7 @@
 use crate::core::broker::{Broker, Delivery, Expect, Message, PublishError, Stream};
 use crate::core::commit::receipt;
 use crate::core::inbound::Inbound;
+use crate::core::known::{Known, unreadable_id};
 use crate::dead_letter::Attempt;
 use crate::failure::Reason;
 use crate::headers;
@@ -75,16 +76,34 @@ pub(crate) async fn bury_unreadable<B: Broker>(
     reason: Reason,
     error: &str,
 ) -> Result<Burial, NotBuried> {
-    let id = format!("{:?}-{}", delivery.stream, delivery.sequence).to_lowercase();
+    let id = unreadable_id(delivery.stream, delivery.sequence);
     let extra = vec![(headers::SUBJECT, delivery.subject.to_string())];
     write(broker, delivery, function, &id, (reason, error), &[], extra).await?;
     Ok(Burial::Buried)
 }
 
-async fn write<B: Broker>(
+/// Writes the dead letter of an input whose receipt of death is there: whoever began to bury it died before the end.
+pub(crate) async fn bury_the_rest<B: Broker>(
     broker: &B,
-    delivery: &Delivery<B::Receipt>,
-    function: &'static str,
+    delivery: &Delivery<()>,
+    function: &str,
+    known: &Known,
+    reason: Reason,
+) -> Result<(), PublishError> {
+    let mut extra = vec![(headers::SUBJECT, known.subject.to_string())];
+    if let Some(redrive) = delivery.header(headers::REDRIVE).filter(|_| delivery.stream == Stream::Retry) {
+        extra.push((headers::REDRIVE, redrive.to_owned()));
+    }
+    let history = delivery.header(headers::HISTORY).and_then(|json| serde_json::from_str(json).ok());
+    let history: Vec<Attempt> = history.unwrap_or_default();
+    let error = "it was given up, and whoever did so did not come to the end of that";
+    write(broker, delivery, function, &known.id, (reason, error), &history, extra).await
+}
+
+async fn write<B: Broker, R>(
+    broker: &B,
+    delivery: &Delivery<R>,
+    function: &str,
     id: &str,
     (reason, error): (Reason, &str),
     history: &[Attempt],

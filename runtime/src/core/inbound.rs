@@ -34,14 +34,18 @@ pub(crate) struct Cause {
 impl Cause {
     /// The id of the `index`th thing that follows.
     pub(crate) fn id(&self, index: usize) -> String {
-        let redrive = self.redrive.as_deref().unwrap_or_default();
-        identity::derive(&[self.function, self.subject.as_str(), redrive, &index.to_string()])
+        cause_id(self.function, &self.subject, self.redrive.as_deref(), index)
     }
 
     /// Everything that was ever committed for this cause, of any type.
     pub(crate) fn scope(&self) -> Subject {
         Subject::any_under_id(&self.aggregate_id, &self.id(0))
     }
+}
+
+/// The id of the `index`th thing that follows in `function` from the input on `subject`.
+pub(crate) fn cause_id(function: &str, subject: &Subject, redrive: Option<&str>, index: usize) -> String {
+    identity::derive(&[function, subject.as_str(), redrive.unwrap_or_default(), &index.to_string()])
 }
 
 /// An input that can be handled.

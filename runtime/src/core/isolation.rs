@@ -295,6 +295,28 @@ pub(crate) async fn give_back_unread<B: Broker>(engine: &Engine<B>, delivery: &D
     engine.broker.give_back(&delivery.receipt, Duration::ZERO).await;
 }
 
+/// Gives back an input that was pulled on behalf of `function` and not run, and records that, if nothing speaks against it.
+pub(crate) async fn give_back_unrun<B: Broker>(
+    broker: &B,
+    function: &str,
+    cause_id: &str,
+    delivery: &Delivery<B::Receipt>,
+) {
+    let of = Occasion::of(delivery);
+    let subject = Subject::of_mark(function, cause_id);
+    if let Ok(mut marked) = Marked::read(broker, subject, MARK_KEPT).await
+        && (delivery.delivered <= 1 || marked.mark.released.as_ref() == Some(&of.before()))
+    {
+        let recorded = marked.change_if_easy(broker, |mark| {
+            Change::Write(Mark { released: Some(of.clone()), ..mark.clone() })
+        });
+        if let Err(error) = recorded.await {
+            tracing::debug!(error = %error, "it could not be recorded that an input was given back");
+        }
+    }
+    broker.give_back(&delivery.receipt, Duration::ZERO).await;
+}
+
 /// Whether nothing speaks against the input of `delivery`, as far as this process or the broker knows.
 async fn is_trusted<B: Broker>(
     engine: &Engine<B>,

@@ -227,7 +227,17 @@ where
 /// A delivery from the stream of events.
 pub(crate) fn delivery(payload: &str, subject: Subject, headers: Vec<(String, String)>) -> Delivery<()> {
     let payload = Bytes::copy_from_slice(payload.as_bytes());
-    Delivery { stream: Stream::Events, subject, headers, payload, sequence: 1, delivered: 1, receipt: () }
+    let time = time::OffsetDateTime::UNIX_EPOCH;
+    Delivery {
+        stream: Stream::Events,
+        subject,
+        headers,
+        payload,
+        sequence: 1,
+        time,
+        delivered: 1,
+        receipt: (),
+    }
 }
 
 /// A site with a trigger and `POST /orders`, its engine there or still to come.

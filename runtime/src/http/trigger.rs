@@ -109,6 +109,7 @@ fn inbound(terms: &Terms, payload: Bytes, traceparent: Option<Traceparent>) -> R
             .collect(),
         payload,
         sequence: 0,
+        time: time::OffsetDateTime::UNIX_EPOCH,
         delivered: 1,
         receipt: (),
     };

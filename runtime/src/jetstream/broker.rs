@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::Client;
-use async_nats::header::HeaderMap;
+use async_nats::header::{HeaderMap, HeaderName};
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::RawMessage;
 use bytes::Bytes;
@@ -80,6 +80,10 @@ impl JetStream {
     /// The same, with what the broker tells of its patience.
     pub(crate) fn with_ack_wait(self, ack_wait: AckWait) -> Self {
         Self { ack_wait, ..self }
+    }
+
+    pub(super) const fn client(&self) -> &Client {
+        &self.client
     }
 
     /// The name that `stream` has at the broker.
@@ -278,6 +282,12 @@ impl Broker for JetStream {
 /// A message's headers, and the broker's instructions among them.
 fn headers(message: &Message, batch: Option<HeaderMap>) -> HeaderMap {
     let mut headers = batch.unwrap_or_default();
+    for (name, value) in &message.original {
+        // One that this client cannot write did not come through it either.
+        if let Ok(name) = name.parse::<HeaderName>() {
+            headers.append(name, one_line(value));
+        }
+    }
     for (name, value) in &message.headers {
         headers.insert(*name, one_line(value));
     }

@@ -1,7 +1,9 @@
 //! The broker edge: the only place that imports the broker's client.
 
 mod api;
+mod archive;
 mod broker;
+mod check;
 #[cfg(feature = "testing")]
 mod conformance;
 mod connect;
@@ -11,14 +13,17 @@ mod link;
 mod operator;
 mod provision;
 mod pull;
+mod rescue;
 mod session;
 mod taking;
 
 pub(crate) use broker::JetStream;
+pub use check::{Difference, LetterMissing, Unanswered};
 #[cfg(feature = "testing")]
 pub(crate) use conformance::RealRig;
 pub use connect::{ConnectError, Connection};
 pub use link::Link;
 pub use operator::{Operator, OperatorError, ReadMessage, StreamState};
 pub use provision::{ProvisionError, Provisioned};
+pub use rescue::RescueError;
 pub(crate) use session::{Missing, Session};

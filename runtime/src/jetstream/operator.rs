@@ -7,10 +7,12 @@ use bytes::Bytes;
 use futures::StreamExt;
 use serde_json::Value;
 use time::OffsetDateTime;
+use tokio::sync::watch;
 
 use crate::jetstream::api::request;
 use crate::jetstream::broker::{JetStream, stored};
 use crate::jetstream::connect::{ConnectError, Connection};
+use crate::jetstream::link::Link;
 use crate::jetstream::provision::{ProvisionError, Provisioned, provision};
 use crate::topology::Topology;
 
@@ -26,6 +28,7 @@ const NOT_THERE: [u64; 2] = [10037, 10043];
 #[derive(Debug, Clone)]
 pub struct Operator {
     client: Client,
+    link: watch::Receiver<Link>,
 }
 
 /// Why something could not be looked at or done.
@@ -78,8 +81,8 @@ impl Operator {
     /// # Errors
     /// Nobody answers, the user is refused, or the server is too old.
     pub async fn connect(connection: &Connection) -> Result<Self, ConnectError> {
-        let (client, _) = connection.open("jetlag").await?;
-        Ok(Self { client })
+        let (client, link) = connection.open("jetlag").await?;
+        Ok(Self { client, link })
     }
 
     /// Makes `topology` true: what is missing is made.
@@ -129,7 +132,7 @@ impl Operator {
         let mut messages = Vec::new();
         let mut next = from.max(1);
         loop {
-            let batch = self.read_batch(stream, filter, next).await?;
+            let batch = read_batch(&self.client, stream, filter, next).await?;
             let Some(last) = batch.last() else { return Ok(messages) };
             next = last.sequence + 1;
             let is_full = batch.len() == READ_BATCH;
@@ -151,7 +154,7 @@ impl Operator {
         filter: &str,
         from: u64,
     ) -> Result<Vec<ReadMessage>, OperatorError> {
-        self.read_batch(stream, filter, from.max(1)).await
+        read_batch(&self.client, stream, filter, from.max(1)).await
     }
 
     /// Publishes `payload` as a publisher outside does, with a message id for the broker to recognise repetitions by.
@@ -171,74 +174,103 @@ impl Operator {
         refused(&answer.payload).map(drop)
     }
 
-    async fn read_batch(
-        &self,
-        stream: &str,
-        filter: &str,
-        from: u64,
-    ) -> Result<Vec<ReadMessage>, OperatorError> {
-        let no_answer = |why: &dyn std::fmt::Display| OperatorError::NoAnswer(why.to_string());
-        let inbox = self.client.new_inbox();
-        let mut answers = self.client.subscribe(inbox.clone()).await.map_err(|error| no_answer(&error))?;
-        let ask = serde_json::json!({"batch": READ_BATCH, "seq": from, "next_by_subj": filter}).to_string();
-        self.client
-            .publish_with_reply(format!("$JS.API.DIRECT.GET.{stream}"), inbox, ask.into())
-            .await
-            .map_err(|error| no_answer(&error))?;
-        let collect = async {
-            let mut messages = Vec::new();
-            while let Some(message) = answers.next().await {
-                match message.status.map(|status| status.as_u16()) {
-                    // The end of the batch, or nothing that matches.
-                    Some(204 | 404) => return Ok(messages),
-                    Some(503) => return Err(no_answer(&format!("is there a stream {stream}?"))),
-                    _ => {}
-                }
-                let stored_at =
-                    message.headers.as_ref().and_then(|h| h.get("Nats-Time-Stamp")).and_then(|text| {
-                        OffsetDateTime::parse(text.as_str(), &time::format_description::well_known::Rfc3339)
-                            .ok()
-                    });
-                let stored = stored(message).map_err(|error| no_answer(&error))?;
-                if let Some(stored) = stored {
-                    messages.push(ReadMessage {
-                        subject: stored.subject.to_string(),
-                        sequence: stored.sequence,
-                        stored_at: stored_at.unwrap_or(OffsetDateTime::UNIX_EPOCH),
-                        headers: stored.headers,
-                        payload: stored.payload,
-                    });
-                }
-            }
-            Ok(messages)
-        };
-        tokio::time::timeout(READ_TIMEOUT, collect)
-            .await
-            .map_err(|_| no_answer(&format!("no end of a batch of {stream} within {READ_TIMEOUT:?}")))?
-    }
-
     pub(super) fn broker(&self) -> JetStream {
         JetStream::new(self.client.clone())
     }
 
-    /// Deletes one message; one that is not there is no error.
-    pub(super) async fn delete(&self, stream: &str, sequence: u64) -> Result<(), OperatorError> {
-        let subject = format!("$JS.API.STREAM.MSG.DELETE.{stream}");
-        let ask = serde_json::json!({"seq": sequence, "no_erase": true}).to_string();
-        let answer = request(&self.client, &subject, None, ask.into()).await;
-        let answer = answer.map_err(|failed| OperatorError::NoAnswer(failed.to_string()))?;
-        let json: Value = serde_json::from_slice(&answer.payload).unwrap_or_default();
-        let code = json.pointer("/error/err_code").and_then(Value::as_u64);
-        if code.is_some_and(|code| NOT_THERE.contains(&code)) {
-            return Ok(());
-        }
-        refused(&answer.payload).map(drop)
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
     }
 
-    async fn ask(&self, subject: &str) -> Result<Value, OperatorError> {
-        let answer = request(&self.client, subject, None, Bytes::new()).await;
+    /// Deletes one message; one that is not there is no error.
+    pub(super) async fn delete(&self, stream: &str, sequence: u64) -> Result<(), OperatorError> {
+        delete(&self.client, stream, sequence).await
+    }
+
+    pub(super) fn link(&self) -> watch::Receiver<Link> {
+        self.link.clone()
+    }
+
+    pub(super) async fn ask(&self, subject: &str) -> Result<Value, OperatorError> {
+        self.ask_with(subject, &Value::Null).await
+    }
+
+    pub(super) async fn ask_with(&self, subject: &str, what: &Value) -> Result<Value, OperatorError> {
+        let payload = if what.is_null() { Bytes::new() } else { what.to_string().into() };
+        let answer = request(&self.client, subject, None, payload).await;
         refused(&answer.map_err(|failed| OperatorError::NoAnswer(failed.to_string()))?.payload)
     }
+}
+
+/// The next messages of `stream` that `filter` covers, from the sequence `from` on.
+pub(super) async fn read_batch(
+    client: &Client,
+    stream: &str,
+    filter: &str,
+    from: u64,
+) -> Result<Vec<ReadMessage>, OperatorError> {
+    read_some(client, stream, filter, from, READ_BATCH).await
+}
+
+/// The next `most` messages of `stream` that `filter` covers, from the sequence `from` on.
+pub(super) async fn read_some(
+    client: &Client,
+    stream: &str,
+    filter: &str,
+    from: u64,
+    most: usize,
+) -> Result<Vec<ReadMessage>, OperatorError> {
+    let no_answer = |why: &dyn std::fmt::Display| OperatorError::NoAnswer(why.to_string());
+    let inbox = client.new_inbox();
+    let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| no_answer(&error))?;
+    let ask = serde_json::json!({"batch": most, "seq": from, "next_by_subj": filter}).to_string();
+    client
+        .publish_with_reply(format!("$JS.API.DIRECT.GET.{stream}"), inbox, ask.into())
+        .await
+        .map_err(|error| no_answer(&error))?;
+    let collect = async {
+        let mut messages = Vec::new();
+        while let Some(message) = answers.next().await {
+            match message.status.map(|status| status.as_u16()) {
+                // The end of the batch, or nothing that matches.
+                Some(204 | 404) => return Ok(messages),
+                Some(503) => return Err(no_answer(&format!("is there a stream {stream}?"))),
+                _ => {}
+            }
+            let stored_at =
+                message.headers.as_ref().and_then(|h| h.get("Nats-Time-Stamp")).and_then(|text| {
+                    OffsetDateTime::parse(text.as_str(), &time::format_description::well_known::Rfc3339).ok()
+                });
+            let stored = stored(message).map_err(|error| no_answer(&error))?;
+            if let Some(stored) = stored {
+                messages.push(ReadMessage {
+                    subject: stored.subject.to_string(),
+                    sequence: stored.sequence,
+                    stored_at: stored_at.unwrap_or(OffsetDateTime::UNIX_EPOCH),
+                    headers: stored.headers,
+                    payload: stored.payload,
+                });
+            }
+        }
+        Ok(messages)
+    };
+    tokio::time::timeout(READ_TIMEOUT, collect)
+        .await
+        .map_err(|_| no_answer(&format!("no end of a batch of {stream} within {READ_TIMEOUT:?}")))?
+}
+
+/// Deletes one message; one that is not there is no error.
+pub(super) async fn delete(client: &Client, stream: &str, sequence: u64) -> Result<(), OperatorError> {
+    let subject = format!("$JS.API.STREAM.MSG.DELETE.{stream}");
+    let ask = serde_json::json!({"seq": sequence, "no_erase": true}).to_string();
+    let answer = request(client, &subject, None, ask.into()).await;
+    let answer = answer.map_err(|failed| OperatorError::NoAnswer(failed.to_string()))?;
+    let json: Value = serde_json::from_slice(&answer.payload).unwrap_or_default();
+    let code = json.pointer("/error/err_code").and_then(Value::as_u64);
+    if code.is_some_and(|code| NOT_THERE.contains(&code)) {
+        return Ok(());
+    }
+    refused(&answer.payload).map(drop)
 }
 
 fn refused(json: &[u8]) -> Result<Value, OperatorError> {

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::jetstream::api::{ApiError, request};
+use crate::jetstream::check::Difference;
 use crate::topology::{ConsumerSpec, StreamSpec, Topology};
 
 /// The broker's codes that mean: there is no such stream, or no such consumer.
@@ -139,6 +140,41 @@ async fn provision_consumer(
         Err(error) => return Err(error),
     }
     Ok(())
+}
+
+/// What of `topology` is missing, with no lines, or is otherwise there, with a line for each field.
+pub(super) async fn differences(
+    client: &Client,
+    topology: &Topology,
+) -> Result<Vec<Difference>, ProvisionError> {
+    let mut differences = Vec::new();
+    let streams = topology.streams.iter().map(|spec| {
+        (format!("stream {}", spec.name), format!("$JS.API.STREAM.INFO.{}", spec.name), &spec.config)
+    });
+    let consumers = topology.consumers.iter().map(|ConsumerSpec { stream, durable, config }| {
+        let what = format!("consumer {durable} on {stream}");
+        (what, format!("$JS.API.CONSUMER.INFO.{stream}.{durable}"), config)
+    });
+    for (what, info, wanted) in streams.chain(consumers) {
+        let Some(found) = ask(client, &info, &Value::Null, &what).await? else {
+            differences.push(Difference { what, fields: Vec::new() });
+            continue;
+        };
+        let found = found.get("config").cloned().unwrap_or_default();
+        // Other functions have their own subjects.
+        let is_missing = add_missing_subjects(&mut wanted.clone(), &found);
+        let mut fields = difference(wanted, &found, true);
+        if is_missing {
+            fields.push(format!(
+                "  subjects: there is {}, needed is {}",
+                found["subjects"], wanted["subjects"]
+            ));
+        }
+        if !fields.is_empty() {
+            differences.push(Difference { what, fields });
+        }
+    }
+    Ok(differences)
 }
 
 /// The broker's answer, or `None` if there is no such thing.

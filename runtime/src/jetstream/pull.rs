@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_nats::{Client, Subscriber};
 use futures::StreamExt;
+use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -129,13 +130,14 @@ impl PullLane {
 
     fn delivery(&self, message: async_nats::Message) -> Option<Delivery<Arc<str>>> {
         let receipt: Arc<str> = message.reply.as_ref()?.as_str().into();
-        let (delivered, sequence) = place(&receipt)?;
+        let Place { delivered, sequence, time } = place(&receipt)?;
         Some(Delivery {
             stream: self.stream,
             subject: Subject::from_broker(&message.subject),
             headers: list(message.headers.as_ref()),
             payload: message.payload,
             sequence,
+            time,
             delivered,
             receipt,
         })
@@ -224,16 +226,32 @@ fn is_an_end(description: Option<&str>) -> bool {
     })
 }
 
-/// How often it was delivered, and its sequence in the stream, as the answer's subject tells them:
-/// `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.…`, with domain and account before the stream in newer forms.
-fn place(receipt: &str) -> Option<(u64, u64)> {
+/// What the subject of an answer tells of its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    /// How often it was delivered.
+    delivered: u64,
+    /// Its sequence in the stream.
+    sequence: u64,
+    /// When it was stored.
+    time: OffsetDateTime,
+}
+
+/// `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<consumer sequence>.<time>.…`, with domain and account before the
+/// stream in newer forms.
+fn place(receipt: &str) -> Option<Place> {
     let tokens: Vec<&str> = receipt.split('.').collect();
     let at = match tokens.len() {
         9 => 4,
         11.. => 6,
         _ => return None,
     };
-    Some((tokens.get(at)?.parse().ok()?, tokens.get(at + 1)?.parse().ok()?))
+    let nanos: i128 = tokens.get(at + 3)?.parse().ok()?;
+    Some(Place {
+        delivered: tokens.get(at)?.parse().ok()?,
+        sequence: tokens.get(at + 1)?.parse().ok()?,
+        time: OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -251,8 +269,10 @@ mod tests {
 
     #[test]
     fn both_forms_of_an_answers_subject_are_read() {
-        assert_eq!(place("$JS.ACK.EVENTS.payment.2.77.5.1700000000000000000.0"), Some((2, 77)));
-        assert_eq!(place("$JS.ACK.hub.ACC.EVENTS.payment.1.9.9.1700000000000000000.3.x"), Some((1, 9)));
+        let time = OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap();
+        let told = |delivered, sequence| Some(Place { delivered, sequence, time });
+        assert_eq!(place("$JS.ACK.EVENTS.payment.2.77.5.1700000000000000000.0"), told(2, 77));
+        assert_eq!(place("$JS.ACK.hub.ACC.EVENTS.payment.1.9.9.1700000000000000000.3.x"), told(1, 9));
         assert_eq!(place("_INBOX.x"), None);
     }
 }

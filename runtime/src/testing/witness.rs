@@ -187,6 +187,8 @@ impl Witness {
                         || fate.letters > 0
                         || fate.is_nothing
                         || fate.scheduled.contains(&(attempt + 1))
+                        // A rescue carries on the first attempt.
+                        || (stream == Stream::Events && fate.scheduled.contains(&1))
                 })
             }
             // A trail with a hole is found at the end.

@@ -24,6 +24,7 @@ pub struct Gateway {
     no_answers: u32,
     outage: Option<(Instant, Instant)>,
     is_calm: AtomicBool,
+    is_away: AtomicBool,
 }
 
 /// What was decided under one idempotency key.
@@ -45,7 +46,13 @@ impl Gateway {
             (from, from + dice.up_to(OUTAGE_MAX))
         });
         let (declines, no_answers) = (dice.one_of(&[0, 100, 400]), dice.one_of(&[0, 50, 300]));
-        Self { dice, ledger: Mutex::default(), declines, no_answers, outage, is_calm: AtomicBool::new(false) }
+        let (is_calm, is_away) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { dice, ledger: Mutex::default(), declines, no_answers, outage, is_calm, is_away }
+    }
+
+    /// From now on it does not answer.
+    pub fn away(&self) {
+        self.is_away.store(true, Ordering::Relaxed);
     }
 
     /// From now on it answers.
@@ -58,6 +65,9 @@ impl Gateway {
         tokio::time::sleep(self.dice.up_to(TAKES_MAX)).await;
         let now = Instant::now();
         let is_calm = self.is_calm.load(Ordering::Relaxed);
+        if !is_calm && self.is_away.load(Ordering::Relaxed) {
+            return Err(Outage);
+        }
         if !is_calm && self.outage.is_some_and(|(from, to)| now >= from && now < to) {
             return Err(Outage);
         }

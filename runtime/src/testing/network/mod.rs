@@ -1,5 +1,6 @@
 //! Between processes and the simulated broker: everything takes time, and some of it goes wrong.
 
+mod archive;
 mod arrival;
 pub(crate) mod connection;
 mod fate;

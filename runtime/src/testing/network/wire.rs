@@ -6,7 +6,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
-use crate::core::broker::{Message, PublishError, Stream};
+use crate::core::broker::{Kept, Message, PublishError, Stream};
 use crate::state::Unavailable;
 use crate::subject::Subject;
 use crate::testing::Dice;
@@ -191,6 +191,43 @@ impl Wire {
         self.send(now + there, Load::Last { stream, subject, age, answer, back });
     }
 
+    pub(super) fn page(
+        &mut self,
+        now: Duration,
+        stream: Stream,
+        filter: &Subject,
+        from: u64,
+        size: usize,
+    ) -> Result<Vec<Kept>, Unavailable> {
+        self.server.expire(now);
+        if now < self.outage_until || self.dice.chance(self.weather.read_lost) {
+            return Err(Unavailable("no answer".into()));
+        }
+        Ok(self.server.page(stream, filter, from, size))
+    }
+
+    /// One message is taken out of `stream`: it must be one that was answered for.
+    pub(super) fn remove(
+        &mut self,
+        now: Duration,
+        life: &Life,
+        stream: Stream,
+        sequence: u64,
+    ) -> Result<(), Unavailable> {
+        let is_lost = now < self.outage_until || self.dice.chance(self.weather.request_lost);
+        self.journal.note(now, || {
+            format!("{life} takes {sequence} out of {stream:?}{}", if is_lost { "  ** is lost" } else { "" })
+        });
+        if let Some(entry) = self.server.log(stream).entry(sequence) {
+            self.witness.acked(life.function, stream, &entry.stored);
+        }
+        if is_lost {
+            return Err(Unavailable("no answer".into()));
+        }
+        self.server.remove(stream, sequence);
+        Ok(())
+    }
+
     pub(crate) fn reply(&mut self, now: Duration, life: &Life, receipt: Receipt, reply: Reply) {
         let stream = self.server.consumer(receipt.consumer).map(|consumer| consumer.stream);
         let rate = if reply == Reply::Ack { self.weather.ack_lost } else { self.weather.nak_lost };
@@ -312,7 +349,7 @@ impl Wire {
         self.under_way.push(Parcel { at, shuffle, number: self.sent, load });
     }
 
-    fn latency(&self) -> Duration {
+    pub(super) fn latency(&self) -> Duration {
         let slow =
             if self.dice.chance(self.weather.slow) { self.dice.up_to(SLOW_MAX) } else { Duration::ZERO };
         self.dice.up_to(self.weather.latency) + slow

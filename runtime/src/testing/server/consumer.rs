@@ -146,6 +146,13 @@ impl Consumer {
         self.held.is_empty() && !self.find_new(log)
     }
 
+    /// The first message that it covers and that is not acknowledged.
+    pub(crate) fn oldest(&mut self, log: &Log) -> Option<u64> {
+        let is_live = |sequence: &u64| log.entry(*sequence).is_some_and(|entry| entry.is_live);
+        let held = self.held.keys().copied().find(is_live);
+        held.or_else(|| self.find_new(log).then_some(self.cursor))
+    }
+
     /// How many inputs are delivered and not acknowledged.
     pub(crate) fn in_flight(&self) -> usize {
         self.held.len()

@@ -25,6 +25,8 @@ pub(crate) struct Entry {
     pub(crate) stored: Stored,
     pub(crate) at: Duration,
     pub(crate) is_live: bool,
+    /// When it expired.
+    pub(crate) expired: Option<Duration>,
 }
 
 impl Log {
@@ -63,7 +65,7 @@ impl Log {
         self.entries.iter().rev().find(|entry| {
             let subject = entry.stored.subject.as_str();
             subject.ends_with(end)
-                && (entry.is_live || is_past)
+                && (entry.is_live || (is_past && entry.expired.is_none_or(|expired| expired > moment)))
                 && entry.at <= moment
                 && covers(pattern, subject)
         })
@@ -88,6 +90,10 @@ impl Log {
             self.expiring.pop_first();
             if self.entry(sequence).is_some_and(|entry| entry.is_live) {
                 self.remove(sequence);
+                let index = usize::try_from(sequence.saturating_sub(1)).unwrap_or(usize::MAX);
+                if let Some(entry) = self.entries.get_mut(index) {
+                    entry.expired = Some(at);
+                }
             }
         }
     }
@@ -119,10 +125,11 @@ impl Log {
                 .headers
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .chain(message.original.iter().cloned())
                 .collect(),
             payload: message.payload.clone(),
         };
-        self.entries.push(Entry { stored, at, is_live: true });
+        self.entries.push(Entry { stored, at, is_live: true, expired: None });
         sequence
     }
 
@@ -138,7 +145,7 @@ impl Log {
         let headers = from.headers.iter().cloned().chain(header).collect();
         self.newest.insert(subject.clone(), sequence);
         let stored = Stored { subject, sequence, headers, payload: from.payload.clone() };
-        self.entries.push(Entry { stored, at, is_live: true });
+        self.entries.push(Entry { stored, at, is_live: true, expired: None });
         sequence
     }
 
@@ -194,6 +201,28 @@ mod tests {
         assert!(!log.entry(1).unwrap().is_live);
         let before = log.last_before(&Subject::from_broker("state.a.x"), Duration::from_secs(1));
         assert_eq!(before.map(|entry| entry.stored.sequence), Some(1));
+    }
+
+    #[test]
+    fn what_expires_is_gone_and_state_stays_as_long_as_it_says() {
+        let seconds = Duration::from_secs;
+        let mut log = Log::new(true);
+        log.age_max = Some(seconds(10));
+        log.append(&message("a.b.c.d"), seconds(0));
+        log.append(&Message { keep: Keep::Forever, ..message("state.a.x") }, seconds(0));
+        log.append(&Message { keep: Keep::For(seconds(8)), ..message("state.a.y") }, seconds(0));
+        let there = |log: &Log| ["a.b.c.d", "state.a.x", "state.a.y"].map(|subject| last(log, subject));
+        log.expire(seconds(7));
+        assert_eq!(there(&log), [Some(1), Some(2), Some(3)]);
+        // Each write renews it.
+        log.append(&Message { keep: Keep::For(seconds(8)), ..message("state.a.y") }, seconds(7));
+        log.expire(seconds(10));
+        assert_eq!(there(&log), [None, Some(2), Some(4)]);
+        let before = log.last_before(&Subject::from_broker("a.b.c.d"), seconds(9));
+        assert_eq!(before.map(|entry| entry.stored.sequence), Some(1), "a replica that lags still has it");
+        assert!(log.last_before(&Subject::from_broker("*.*.c.d"), seconds(10)).is_none());
+        log.expire(seconds(15));
+        assert_eq!(there(&log), [None, Some(2), None]);
     }
 
     #[test]

@@ -9,10 +9,14 @@ pub(crate) mod pattern;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::core::broker::{Delivery, Message, PublishError, Stream};
+use time::OffsetDateTime;
+
+use crate::core::broker::{Delivery, Kept, Message, PublishError, Stream};
 use crate::subject::Subject;
+use crate::testing::network::EPOCH_UNIX_S;
 use consumer::{Consumer, Pull, Sent};
 use log::{Entry, Log};
+use pattern::covers;
 
 /// The most bytes that the headers and the payload of a message may have.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
@@ -20,6 +24,11 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 const BATCH_MESSAGES_MAX: usize = 1000;
 /// Over how many subjects the trail is spread.
 const AUDIT_PARTITIONS: usize = 8;
+
+/// The time of day at which every simulation begins.
+pub(crate) fn epoch() -> OffsetDateTime {
+    OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(EPOCH_UNIX_S)
+}
 
 /// How a delivery is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +127,28 @@ impl Server {
         }
     }
 
+    /// The next messages of `stream` that `filter` covers, from the sequence `from` on, and when they were stored.
+    pub(crate) fn page(&self, stream: Stream, filter: &Subject, from: u64, size: usize) -> Vec<Kept> {
+        let later =
+            self.log(stream).history().skip(usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX));
+        let covered = later
+            .filter(|entry| entry.is_live && covers(filter.as_str(), entry.stored.subject.as_str()))
+            .map(|entry| Kept { stored: entry.stored.clone(), time: epoch() + entry.at });
+        covered.take(size).collect()
+    }
+
+    /// When the oldest message was stored that the consumer is to deliver and that is not acknowledged.
+    pub(crate) fn oldest(&mut self, number: usize) -> Option<OffsetDateTime> {
+        let (consumer, log) = self.consumer_and_log(number)?;
+        let sequence = consumer.oldest(log)?;
+        Some(epoch() + log.entry(sequence)?.at)
+    }
+
+    /// Takes one message out of `stream`, as an operator does.
+    pub(crate) fn remove(&mut self, stream: Stream, sequence: u64) {
+        self.log_mut(stream).remove(sequence);
+    }
+
     /// A new durable consumer, and its number.
     pub(crate) fn subscribe(&mut self, stream: Stream, filters: Vec<Subject>, held_max: usize) -> usize {
         self.consumers.push(Consumer::new(stream, filters, held_max));
@@ -146,7 +177,7 @@ impl Server {
         stream: Stream,
         messages: &[Message],
         now: Duration,
-        epoch: time::OffsetDateTime,
+        epoch: OffsetDateTime,
     ) -> Result<u64, PublishError> {
         self.expire(now);
         let is_full = stream == Stream::Events
@@ -260,6 +291,7 @@ impl Server {
 
     /// Brings up what is due, and gives everything that is to be sent.
     pub(crate) fn pump(&mut self, now: Duration) -> Vec<Outgoing> {
+        self.expire(now);
         let mut outgoing = Vec::new();
         if !self.is_stirred && self.due.is_none_or(|due| due > now) {
             return outgoing;
@@ -336,13 +368,14 @@ impl Server {
 
     fn delivery(&self, number: usize, sequence: u64, delivered: u64) -> Option<Delivery<Receipt>> {
         let stream = self.consumers.get(number)?.stream;
-        let stored = &self.log(stream).entry(sequence)?.stored;
+        let Entry { stored, at, .. } = self.log(stream).entry(sequence)?;
         Some(Delivery {
             stream,
             subject: stored.subject.clone(),
             headers: stored.headers.clone(),
             payload: stored.payload.clone(),
             sequence,
+            time: epoch() + *at,
             delivered,
             receipt: Receipt { consumer: number, sequence, delivered },
         })

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::core::broker::{Message, Stream};
 use crate::testing::World;
 use crate::testing::process::Process;
-use crate::testing::world::{Plan, STORM};
+use crate::testing::world::{Plan, STORM, Slot};
 
 /// How many turns a simulation may take: one that takes more turns in a circle.
 const TURNS_MAX: u64 = 1_000_000;
@@ -92,15 +92,17 @@ impl World {
                 }
                 wire.journal.note(now, || format!("{} is gone", process.life));
             }
-            if slot.process.is_none() && slot.starts_at <= now {
+            if slot.process.is_none() && slot.starts_at <= now && !self.down.contains(&slot.function) {
                 self.processes += 1;
                 if let Some((function, inlets)) = self.functions.get(slot.function) {
                     slot.process = Some(Process::start(&self.network, self.processes, function, inlets));
                 }
             }
         }
-        let starts = self.slots.iter().filter(|slot| slot.process.is_none()).map(|slot| slot.starts_at);
-        self.plans.front().map(|(at, _)| *at).into_iter().chain(starts).min()
+        let is_to_start = |slot: &&Slot| slot.process.is_none() && !self.down.contains(&slot.function);
+        let starts: Vec<_> = self.slots.iter().filter(is_to_start).map(|slot| slot.starts_at).collect();
+        let rescues = self.rescue_what_is_due(now);
+        self.plans.front().map(|(at, _)| *at).into_iter().chain(starts).chain(rescues).min()
     }
 
     fn carry_out(&mut self, now: Duration, plan: Plan) {

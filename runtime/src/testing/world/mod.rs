@@ -3,8 +3,9 @@
 mod course;
 mod pass;
 mod record;
+mod rescuer;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::testing::network::Network;
 use crate::testing::network::wire::Wire;
 use crate::testing::process::{Inlet, Process};
 use crate::testing::weather::Weather;
+use crate::testing::world::rescuer::Rescuer;
 use crate::{Contract, Incoming, Outgoing, Source};
 
 /// How long things go wrong.
@@ -38,6 +40,9 @@ pub struct World {
     /// What is to happen, in order.
     plans: VecDeque<(Duration, Plan)>,
     turns: u64,
+    /// Functions that have no process for now, by index.
+    down: BTreeSet<usize>,
+    rescuers: Vec<Rescuer>,
 }
 
 /// A place for a process of the function with this index.
@@ -77,6 +82,8 @@ impl World {
             processes: 0,
             plans: VecDeque::new(),
             turns: 0,
+            down: BTreeSet::new(),
+            rescuers: Vec::new(),
         };
         if world.dice.chance(800) {
             world.plan_accidents();
@@ -154,7 +161,15 @@ impl World {
     /// # Errors
     /// Something happened that must never happen.
     pub async fn storm(&mut self) -> Result<(), String> {
-        self.drive(STORM, |_| false).await.map(drop)
+        self.storm_until(STORM).await
+    }
+
+    /// Lets things go wrong until `moment`.
+    ///
+    /// # Errors
+    /// Something happened that must never happen.
+    pub async fn storm_until(&mut self, moment: Duration) -> Result<(), String> {
+        self.drive(moment, |_| false).await.map(drop)
     }
 
     /// Lets nothing go wrong any more, and waits until everything has come to its end.

@@ -1,0 +1,155 @@
+//! `jetlag check` and `jetlag rescue` with a real broker.
+
+#![cfg(test)]
+
+mod shop;
+
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use async_nats::{Client, HeaderMap};
+use jetlag_cli::app::App;
+use serde_json::{Value, json};
+use shop::Shop;
+
+/// The longest wait for anything.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Short, so that an event is soon half as old; the broker waits 15 s for an answer.
+const HORIZON: Duration = Duration::from_secs(40);
+
+impl Shop {
+    fn jetlag(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_jetlag"));
+        command.args(arguments).arg("--data").arg(self.data());
+        if arguments[0] == "check" {
+            command.arg("--app").arg(self.manifest());
+        }
+        command.output().unwrap()
+    }
+
+    /// What a check finds, and how it exits.
+    fn check(&self, arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
+        let output = self.jetlag(&[&["check", "-o", "json"], arguments].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+        (output.status.code(), json["findings"].as_array().unwrap().clone())
+    }
+}
+
+async fn ask(client: &Client, subject: &str, body: Value) -> Value {
+    let answer = client.request(subject.to_owned(), body.to_string().into()).await.unwrap();
+    serde_json::from_slice(&answer.payload).unwrap()
+}
+
+/// A sale that `clerk` listens to.
+async fn sell(client: &Client, id: &str) {
+    let event = json!({
+        "id": id, "type": "sales.made", "aggregate_id": "S-1", "data": {}, "timestamp": "2025-01-02T03:04:05Z",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+    });
+    let mut headers = HeaderMap::new();
+    headers.insert("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    headers.insert("Shop-Door", "left");
+    let subject = format!("sales.made.S-1.{id}");
+    client.request_with_headers(subject, headers, event.to_string().into()).await.unwrap();
+}
+
+/// The next input of `clerk`, answered with `answer`.
+async fn answer(client: &Client, stream: &str, answer: &'static str) -> async_nats::Message {
+    let next = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.clerk");
+    let message = client.request(next, r#"{"batch":1,"expires":5000000000}"#.into()).await.unwrap();
+    let reply = message.reply.clone().unwrap_or_else(|| panic!("nothing comes: {message:?}"));
+    client.publish(reply, answer.into()).await.unwrap();
+    client.flush().await.unwrap();
+    message
+}
+
+async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + LIMIT;
+    while !look().await {
+        assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_function_answered_for_is_found_and_sent_again() {
+    let shop = Shop::new();
+    let running = App::start(shop.options()).await.unwrap();
+    let client = async_nats::connect(running.broker_url().unwrap()).await.unwrap();
+    assert_eq!(shop.check(&[]), (Some(0), vec![]), "nothing has happened");
+
+    // Somebody lets the broker give up, and terminates an input by hand.
+    let info = ask(&client, "$JS.API.CONSUMER.INFO.EVENTS.clerk", Value::Null).await;
+    let update = |max_deliver: i64| {
+        let mut config = info["config"].clone();
+        config["max_deliver"] = max_deliver.into();
+        json!({"stream_name": "EVENTS", "config": config, "action": "update"})
+    };
+    let create = "$JS.API.CONSUMER.CREATE.EVENTS.clerk";
+    assert_eq!(ask(&client, create, update(1)).await["error"], Value::Null);
+    sell(&client, "e1").await;
+    answer(&client, "EVENTS", "+TERM by hand").await;
+    sell(&client, "e2").await;
+    answer(&client, "EVENTS", "-NAK").await;
+    sell(&client, "e3").await;
+    answer(&client, "EVENTS", "+WPI").await;
+
+    until("both are found, and the consumer", async || shop.check(&[]).1.len() == 3).await;
+    let (code, findings) = shop.check(&[]);
+    let kinds: Vec<_> = findings.iter().map(|finding| finding["kind"].as_str().unwrap()).collect();
+    assert_eq!((code, kinds), (Some(1), vec!["differs", "unanswered", "unanswered"]));
+    let told = |finding: &Value, words: &[&str]| {
+        let text = finding.to_string();
+        assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    };
+    told(&findings[0], &["consumer clerk on EVENTS", "max_deliver: there is 1, needed is -1"]);
+    told(&findings[1], &["sales.made.S-1.e1", "terminated", "by hand", "--repair"]);
+    told(&findings[2], &["sales.made.S-1.e2", "delivered 1 times"]);
+
+    assert_eq!(ask(&client, create, update(-1)).await["error"], Value::Null);
+    let (code, findings) = shop.check(&["--repair"]);
+    assert_eq!(code, Some(0), "{findings:?}");
+    assert!(findings.len() == 2 && findings.iter().all(|finding| finding["repaired"] == true));
+    assert_eq!(shop.check(&["--repair"]), (Some(0), vec![]), "each is sent once");
+    for id in ["e1", "e2"] {
+        let again = answer(&client, "RETRY", "+ACK").await;
+        let headers = again.headers.unwrap();
+        let header = |name: &str| headers.get(name).map(|value| value.as_str().to_owned());
+        assert_eq!(header("Jetlag-Subject").as_deref(), Some(&*format!("sales.made.S-1.{id}")));
+        assert_eq!(header("Jetlag-Attempt").as_deref(), Some("1"));
+        assert_eq!(header("Shop-Door").as_deref(), Some("left"), "its own headers are kept");
+        assert!(header("traceparent").is_some() && again.subject.starts_with("retry.clerk."));
+    }
+    running.drain().await;
+    let (code, stderr) = (shop.jetlag(&["check"]).status.code(), shop.jetlag(&["check"]).stderr);
+    assert_eq!(code, Some(2), "{}", String::from_utf8_lossy(&stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_nobody_handles_is_carried_on_before_it_expires() {
+    let shop = Shop::new();
+    let options = jetlag_cli::app::Options { horizon: HORIZON, ..shop.options() };
+    let running = App::start(options).await.unwrap();
+    let client = async_nats::connect(running.broker_url().unwrap()).await.unwrap();
+    let unknown = shop.jetlag(&["rescue", "nobody", "--once"]);
+    assert_eq!(unknown.status.code(), Some(66));
+    sell(&client, "e1").await;
+    // What runs beside the application has carried it on.
+    until("the event is carried on", async || {
+        let info = ask(&client, "$JS.API.STREAM.INFO.RETRY", Value::Null).await;
+        info["state"]["messages"] == 1
+    })
+    .await;
+    let round = shop.jetlag(&["rescue", "--once", "-o", "json"]);
+    assert_eq!(round.status.code(), Some(0), "{}", String::from_utf8_lossy(&round.stderr));
+    let round: Value = serde_json::from_slice(&round.stdout).unwrap();
+    assert_eq!((&round["horizon_s"], &round["functions"]["clerk"]["carried"]), (&json!(40), &json!(0)));
+    until("the event expires", async || {
+        let info = ask(&client, "$JS.API.STREAM.INFO.EVENTS", Value::Null).await;
+        info["state"]["messages"] == 0
+    })
+    .await;
+    assert!(answer(&client, "RETRY", "+ACK").await.subject.starts_with("retry.clerk."));
+    running.drain().await;
+}

@@ -1,0 +1,359 @@
+//! Retention never outruns processing: what an outage would let expire is carried on.
+//!
+//! Events expire after the horizon, whether every function has handled them or not; retries and inputs from outside never
+//! expire. So, long before it would expire, an event that a function has not answered for is republished on that
+//! function's own retry lane. And a retry or an input from outside that was answered for, but is still there because the
+//! answer was lost, is taken away, so that it does not come back after the guard that would refuse it has expired.
+//!
+//! Everything here may be interrupted anywhere and done again, while the function works and while it does not: an event is
+//! acknowledged only after it is known to be answered for or to be on its way, and a guard stands against whatever runs twice.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use futures::StreamExt;
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use crate::core::broker::{
+    Archive, Broker, Delivery, Expect, Kept, Lane, Message, PublishError, Pulled, Stored, Stream,
+};
+use crate::core::dead_letter::bury_the_rest;
+use crate::core::isolation::give_back_unrun;
+use crate::core::known::{Answered, Known, unreadable_id};
+use crate::headers;
+use crate::state::Unavailable;
+use crate::subject::Subject;
+
+/// How many events are pulled at first, and at most, at a time. What is pulled is withheld from the function meanwhile.
+const BATCH_FIRST: usize = 16;
+const BATCH_MAX: usize = 256;
+/// How long the broker has for the next event: after that there is none that is not in somebody's hands.
+const QUIET: Duration = Duration::from_secs(1);
+/// How often one event is tried in one round, and the wait before it is tried again.
+const TRIES_MAX: u32 = 4;
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// How often in a row the oldest event may be too old and in somebody's hands before the round ends, and the longest wait
+/// before the next look.
+const FRUITLESS_MAX: u32 = 8;
+const FRUITLESS_PAUSE_MAX: Duration = Duration::from_secs(15);
+/// How many inputs are looked up at a time.
+const LOOKUPS_MAX: usize = 64;
+/// A round lasts at most this part of the horizon, and a round should begin as often: what is half a horizon old when a
+/// round misses it is met by three more before it expires.
+pub const ROUNDS_PER_HORIZON: u32 = 8;
+
+/// The last part of an event's life in which it is not carried on: the guard of what was committed for it is younger than
+/// the event, but may be so by an instant only, and clocks differ. What is not there any more cannot be told from what was
+/// never there.
+const LAST_PART_OF_HORIZON: u32 = 64;
+
+/// A function's events, and how old the oldest is that it has not answered for.
+pub(crate) trait Backlog<R> {
+    /// A way to pull them.
+    type Lane: Lane<R>;
+
+    /// When the oldest was stored; nothing if all are answered for.
+    fn oldest(&self) -> impl Future<Output = Result<Option<OffsetDateTime>, Unavailable>> + Send;
+
+    /// Opens the consumer's lane.
+    fn open(&self) -> impl Future<Output = Result<Self::Lane, Unavailable>> + Send;
+}
+
+/// What one round did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Rescued {
+    /// Events that were republished for their function alone, where they do not expire.
+    pub carried: u64,
+    /// Inputs that had been answered for, which the broker did not know.
+    pub answered: u64,
+    /// Events that were pulled along and are young enough: given back.
+    pub given_back: u64,
+    /// Inputs of which nothing could be found out, or that could not be carried on: left for the next round.
+    pub failed: u64,
+    /// Events that had come to the end of their horizon before a round could tell whether they were answered for. They
+    /// expire, and the audit trail has them.
+    pub late: u64,
+}
+
+impl std::ops::AddAssign for Rescued {
+    fn add_assign(&mut self, other: Self) {
+        self.carried += other.carried;
+        self.answered += other.answered;
+        self.given_back += other.given_back;
+        self.failed += other.failed;
+        self.late += other.late;
+    }
+}
+
+/// One round for one function.
+#[derive(Debug)]
+pub(crate) struct Rescue<'r, B> {
+    broker: &'r B,
+    function: &'r str,
+    horizon: Duration,
+    /// What was stored before this is carried on.
+    before: OffsetDateTime,
+    /// When the round ends, whatever is left.
+    until: Instant,
+}
+
+impl<'r, B: Broker> Rescue<'r, B> {
+    /// A round for `function`, whose events expire after `horizon`.
+    pub(crate) fn new(broker: &'r B, function: &'r str, horizon: Duration) -> Self {
+        let before = broker.now() - horizon / 2;
+        Self { broker, function, horizon, before, until: Instant::now() + horizon / ROUNDS_PER_HORIZON }
+    }
+
+    /// Carries on the events that are too old, until there is none any more, or they are all in somebody's hands.
+    pub(crate) async fn events(&self, backlog: &impl Backlog<B::Receipt>) -> Result<Rescued, Unavailable> {
+        let (mut done, mut fruitless) = (Rescued::default(), 0);
+        let pause = (self.horizon / LAST_PART_OF_HORIZON).min(FRUITLESS_PAUSE_MAX);
+        while Instant::now() < self.until && fruitless < FRUITLESS_MAX {
+            if fruitless > 0 {
+                tokio::time::sleep(pause).await;
+            }
+            fruitless += 1;
+            let Ok(oldest) = backlog.oldest().await else { continue };
+            if oldest.is_none_or(|oldest| oldest >= self.before) {
+                return Ok(done);
+            }
+            let pulled = self.pull_and_carry(backlog.open().await?).await;
+            if pulled.carried + pulled.answered > 0 {
+                fruitless = 0;
+            }
+            done += pulled;
+        }
+        // Of those that are too old and cannot be had, one is known.
+        done.failed = done.failed.max(1);
+        Ok(done)
+    }
+
+    /// Carries on the events that are too old, as far as `lane` gives them, and gives back the others.
+    async fn pull_and_carry(&self, mut lane: impl Lane<B::Receipt>) -> Rescued {
+        let mut done = Rescued::default();
+        let (mut size, mut young) = (BATCH_FIRST, VecDeque::new());
+        loop {
+            let (old, is_end) = self.pull(&mut lane, size, &mut young).await;
+            let is_barren = old.is_empty();
+            let mut settling = futures::stream::iter(old)
+                .map(|delivery| async move { self.settle(&delivery).await })
+                .buffer_unordered(LOOKUPS_MAX);
+            while let Some(one) = settling.next().await {
+                done += one;
+            }
+            drop(settling);
+            if is_end || is_barren || Instant::now() >= self.until {
+                break;
+            }
+            size = (size * 2).min(BATCH_MAX);
+        }
+        // Only now: what is given back while more is asked for comes again at once.
+        let left = lane.close().await;
+        for delivery in young.iter().chain(&left) {
+            self.give_back(delivery).await;
+            done.given_back += 1;
+        }
+        done
+    }
+
+    /// The next old events, and whether there are no more.
+    async fn pull(
+        &self,
+        lane: &mut impl Lane<B::Receipt>,
+        size: usize,
+        young: &mut VecDeque<Delivery<B::Receipt>>,
+    ) -> (Vec<Delivery<B::Receipt>>, bool) {
+        lane.request(size).await;
+        let (mut old, mut asked) = (Vec::new(), size);
+        while asked > 0 {
+            match tokio::time::timeout(QUIET, lane.next()).await {
+                Ok(Pulled::Delivery(delivery)) => {
+                    asked -= 1;
+                    if delivery.time < self.before {
+                        old.push(*delivery);
+                        continue;
+                    }
+                    // New ones come in the order of their age, and behind those that come again.
+                    let is_new = delivery.delivered == 1;
+                    young.push_back(*delivery);
+                    if is_new {
+                        return (old, true);
+                    }
+                }
+                Ok(Pulled::Expired(credit)) => asked = asked.saturating_sub(credit),
+                Ok(Pulled::Lost) | Err(_) => return (old, true),
+            }
+        }
+        (old, false)
+    }
+
+    /// Gives an event back so that the function does not suspect it of anything.
+    async fn give_back(&self, delivery: &Delivery<B::Receipt>) {
+        let known = Known::of(self.function, Stream::Events, &stored_of(delivery));
+        give_back_unrun(self.broker, self.function, &known.id, delivery).await;
+    }
+
+    /// Answers for one event, or sees to it that somebody will.
+    async fn settle(&self, delivery: &Delivery<B::Receipt>) -> Rescued {
+        let stored = stored_of(delivery);
+        let mut tried = self.carried(&stored, delivery.time).await;
+        for _ in 1..TRIES_MAX {
+            if tried.is_ok() {
+                break;
+            }
+            tokio::time::sleep(TRY_AGAIN).await;
+            self.broker.in_progress(&delivery.receipt).await;
+            tried = self.carried(&stored, delivery.time).await;
+        }
+        match tried {
+            // Nothing is known of it: it is left to the function for as long as it is there.
+            Ok(done @ Rescued { late: 1.., .. }) => {
+                self.give_back(delivery).await;
+                done
+            }
+            Ok(done) => {
+                self.broker.ack(&delivery.receipt).await;
+                done
+            }
+            Err(error) => {
+                tracing::warn!(
+                    function = self.function,
+                    subject = %delivery.subject,
+                    error = crate::failure::chain(&error),
+                    "an event that will expire could not be carried on: the next round tries again"
+                );
+                self.give_back(delivery).await;
+                Rescued { failed: 1, ..Rescued::default() }
+            }
+        }
+    }
+
+    fn is_late(&self, time: OffsetDateTime) -> bool {
+        self.broker.now() >= time + (self.horizon - self.horizon / LAST_PART_OF_HORIZON)
+    }
+
+    async fn carried(&self, stored: &Stored, time: OffsetDateTime) -> Result<Rescued, PublishError> {
+        let known = Known::of(self.function, Stream::Events, stored);
+        let unknown = |unavailable: Unavailable| PublishError::Ambiguous(unavailable.to_string());
+        match known.answered(self.broker, self.function).await.map_err(unknown)? {
+            Answered::Yes => Ok(Rescued { answered: 1, ..Rescued::default() }),
+            Answered::HalfDead(reason) => {
+                let delivery = delivery_of(Stream::Events, stored.clone(), time);
+                bury_the_rest(self.broker, &delivery, self.function, &known, reason).await?;
+                Ok(Rescued { answered: 1, ..Rescued::default() })
+            }
+            Answered::No if self.is_late(time) => {
+                tracing::error!(
+                    function = self.function,
+                    subject = %stored.subject,
+                    "an event came to the end of its horizon and may not have been handled: rescue more often"
+                );
+                Ok(Rescued { late: 1, ..Rescued::default() })
+            }
+            Answered::No if known.is_under_way(self.broker, self.function).await.map_err(unknown)? => {
+                Ok(Rescued { answered: 1, ..Rescued::default() })
+            }
+            Answered::No => {
+                let message = carrier(self.function, &known, stored, 0);
+                match self.broker.publish(Stream::Retry, vec![message]).await {
+                    // Refused: an earlier round had got so far.
+                    Ok(_) | Err(PublishError::Refused) => Ok(Rescued { carried: 1, ..Rescued::default() }),
+                    Err(error) => Err(error),
+                }
+            }
+        }
+    }
+}
+
+impl<A: Archive> Rescue<'_, A> {
+    /// Takes away what `stream` holds under `filter` for this function although it was answered for.
+    ///
+    /// Nothing here expires, so there is nothing to carry on; but what comes back after its guard has expired would be
+    /// handled twice. It is looked through without being pulled: nothing is withheld from the function. All of it, however
+    /// young: each failed attempt is a new message, and the guard may be as old as the first.
+    pub(crate) async fn weed(&self, stream: Stream, filter: &Subject) -> Result<Rescued, Unavailable> {
+        let (mut done, mut next) = (Rescued::default(), 1);
+        while Instant::now() < self.until {
+            let page = self.broker.page(stream, filter, next).await?;
+            let Some(last) = page.last() else { return Ok(done) };
+            next = last.stored.sequence + 1;
+            let mut weeding = futures::stream::iter(page)
+                .map(|kept| async move { self.weeded(stream, &kept).await })
+                .buffer_unordered(LOOKUPS_MAX);
+            while let Some(one) = weeding.next().await {
+                done += one;
+            }
+        }
+        Ok(done)
+    }
+
+    async fn weeded(&self, stream: Stream, kept: &Kept) -> Rescued {
+        let gone = async {
+            let is_answered = self.is_answered(stream, kept).await?;
+            if is_answered {
+                self.broker.remove(stream, kept.stored.sequence).await?;
+            }
+            Ok::<_, Unavailable>(u64::from(is_answered))
+        };
+        match gone.await {
+            Ok(answered) => Rescued { answered, ..Rescued::default() },
+            Err(_) => Rescued { failed: 1, ..Rescued::default() },
+        }
+    }
+
+    async fn is_answered(&self, stream: Stream, kept: &Kept) -> Result<bool, Unavailable> {
+        let stored = &kept.stored;
+        let known = Known::of(self.function, stream, stored);
+        if stream == Stream::Intake {
+            // Admitted, or refused: that letter is not under the id of what follows from it.
+            let letter = Subject::of_dead_letter(self.function, &unreadable_id(stream, stored.sequence));
+            return Ok(self.broker.last(Stream::Events, &known.subject).await?.is_some()
+                || self.broker.last(Stream::DeadLetters, &letter).await?.is_some());
+        }
+        match known.answered(self.broker, self.function).await? {
+            Answered::Yes => Ok(true),
+            // The receipt would expire, and the input could be committed after all.
+            Answered::HalfDead(reason) => {
+                let delivery = delivery_of(stream, stored.clone(), kept.time);
+                let buried = bury_the_rest(self.broker, &delivery, self.function, &known, reason).await;
+                buried.map(|()| true).map_err(|error| Unavailable(error.to_string()))
+            }
+            Answered::No => Ok(false),
+        }
+    }
+}
+
+fn stored_of<R>(delivery: &Delivery<R>) -> Stored {
+    Stored {
+        subject: delivery.subject.clone(),
+        sequence: delivery.sequence,
+        headers: delivery.headers.clone(),
+        payload: delivery.payload.clone(),
+    }
+}
+
+fn delivery_of(stream: Stream, stored: Stored, time: OffsetDateTime) -> Delivery<()> {
+    let Stored { subject, sequence, headers, payload } = stored;
+    Delivery { stream, subject, headers, payload, sequence, time, delivered: 1, receipt: () }
+}
+
+/// The message that brings an input to `function` alone, where nothing expires: the same bytes, the same cause, the same
+/// attempt. It insists on being the only one, or on taking the place of the message under the sequence `instead_of`.
+pub(crate) fn carrier(function: &str, known: &Known, stored: &Stored, instead_of: u64) -> Message {
+    let subject = Subject::of_retry(function, &known.id, known.attempt);
+    let mut message = Message::new(subject, stored.payload.clone());
+    // The broker's own headers were instructions for the first publish, not for this one.
+    let is_kept = |name: &str| {
+        !name.starts_with("Nats-")
+            && ![headers::FUNCTION, headers::CAUSE, headers::SUBJECT, headers::ATTEMPT].contains(&name)
+    };
+    message.original = stored.headers.iter().filter(|(name, _)| is_kept(name)).cloned().collect();
+    message.headers = vec![
+        (headers::FUNCTION, function.to_owned()),
+        (headers::SUBJECT, known.subject.to_string()),
+        (headers::ATTEMPT, known.attempt.to_string()),
+    ];
+    message.expect = Some(Expect { sequence: instead_of, scope: None });
+    message
+}
