@@ -374,8 +374,8 @@ mod tests {
     fn the_environment_changes_the_breaker_of_a_contract_that_has_one() {
         const CONTRACT: crate::Contract<crate::AnyEvent, crate::Nothing> =
             crate::Contract::new("till", "Charges.");
-        let terms = CONTRACT.breaker(Breaker::after(5)).terms();
-        let settings = |variables: [(&str, &str); 2], terms| {
+        let (without, terms) = (CONTRACT.terms(), CONTRACT.breaker(Breaker::after(5)).terms());
+        let settings = |variables: [(&str, &str); 2], terms: &Terms| {
             let mut env = Environment::of(variables);
             (Settings::from_env(&mut env, terms).breaker, env.faults().len())
         };
@@ -383,7 +383,7 @@ mod tests {
         let breaker = Breaker::after(2).open_for(Duration::from_millis(1500));
         assert_eq!(settings(set, &terms), (Some(breaker), 0));
         assert_eq!(settings([("", ""), ("", "")], &terms), (terms.breaker, 0));
-        assert_eq!(settings(set, &CONTRACT.terms()), (None, 0));
+        assert_eq!(settings(set, &without), (None, 0));
         assert_eq!(settings([("JETLAG_BREAKER_OPEN_MS", "0"), ("", "")], &terms).1, 1);
     }
 }

@@ -66,6 +66,10 @@ impl Broker for Distant {
         if is_there { self.still.last(stream, subject).await } else { Err(Unavailable("away".into())) }
     }
 
+    async fn last_at_leader(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
+        self.last(stream, subject).await
+    }
+
     async fn ack(&self, _: &Self::Receipt) {}
 
     async fn give_back(&self, _: &Self::Receipt, _: Duration) {}
@@ -74,6 +78,10 @@ impl Broker for Distant {
 
     fn message_bytes_max(&self) -> usize {
         self.still.message_bytes_max()
+    }
+
+    fn ack_wait(&self) -> Duration {
+        self.still.ack_wait()
     }
 
     fn now(&self) -> OffsetDateTime {
