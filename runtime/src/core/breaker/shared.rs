@@ -41,7 +41,7 @@ pub(crate) struct SharedBreaker<B> {
 /// What this process knows of the record.
 #[derive(Debug, Default)]
 struct Book {
-    /// The latest sequence that was seen: a replica that has less lags behind.
+    /// The sequence that it had when it was last read or written.
     sequence: u64,
     /// When it was last looked at.
     looked_at: Option<Instant>,
@@ -262,15 +262,9 @@ impl<B: Broker> SharedBreaker<B> {
     }
 
     async fn read(&self, book: &mut Book) -> Result<Option<Record>, Unavailable> {
-        let Some(stored) = self.broker.last(Stream::Events, &self.subject).await? else {
-            book.sequence = 0;
-            return Ok(None);
-        };
-        if stored.sequence < book.sequence {
-            return Err(Unavailable("a replica that lags behind answered".into()));
-        }
-        book.sequence = stored.sequence;
-        Ok(Record::read(&stored.payload))
+        let stored = self.broker.last_at_leader(Stream::Events, &self.subject).await?;
+        book.sequence = stored.as_ref().map_or(0, |stored| stored.sequence);
+        Ok(stored.and_then(|stored| Record::read(&stored.payload)))
     }
 
     async fn bounded<T>(&self, talk: impl Future<Output = T>) -> Result<T, tokio::time::error::Elapsed> {
