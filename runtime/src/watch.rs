@@ -94,9 +94,11 @@ impl News {
                 let error = now.to_string();
                 match now {
                     Missing::Answer(_) | Missing::Takes(_) => {
-                        tracing::warn!(error, "JetStream is lost: inputs wait there")
+                        tracing::warn!(error, "JetStream is lost: inputs wait there");
                     }
-                    _ => tracing::error!(error, "nothing is delivered to this function"),
+                    Missing::Consumer { .. } | Missing::Stream { .. } => {
+                        tracing::error!(error, "nothing is delivered to this function");
+                    }
                 }
                 self.missing = Some((now.clone(), before.map_or_else(Instant::now, |(_, since)| since)));
             }

@@ -38,7 +38,7 @@ pub async fn admission_closes_before_the_stream_is_full_and_opens_again() {
     assert!(state.bytes < BYTES_MAX as u64, "it was full after all: {state:?}");
     assert_eq!(teller.metric("jetlag_commits_total{function=\"teller\",outcome=\"full\"}").await, 0.0);
     assert_eq!(teller.metric("jetlag_admission_open{function=\"teller\"}").await, 0.0);
-    assert!(teller.metric("jetlag_events_stream_fill_ratio{function=\"teller\"}").await >= 0.8);
+    assert!(teller.metric("jetlag_events_stream_fill_percent{function=\"teller\"}").await >= 80.0);
     assert_eq!(teller.get("/ready").await.0, 200, "it works: only nothing new is taken in");
     assert_eq!(teller.said("admission closed"), 1, "{}", teller.log());
 

@@ -169,10 +169,9 @@ impl Meter {
 
     /// How much of the stream of events is taken, and whether more is let in.
     pub(crate) fn fill(&self, bytes: u64, bytes_max: Option<u64>, is_open: bool) {
-        // In thousandths: exact enough, and without a loss of precision to argue about.
-        let thousandths = bytes_max.map_or(0, |most| u128::from(bytes) * 1000 / u128::from(most.max(1)));
+        let percent = bytes_max.map_or(0, |most| u128::from(bytes) * 100 / u128::from(most.max(1)));
         gauge!(names::EVENTS_FILL, "function" => self.function)
-            .set(count(usize::try_from(thousandths).unwrap_or(1000)) / 1000.0);
+            .set(count(usize::try_from(percent).unwrap_or(usize::MAX)));
         gauge!(names::ADMISSION, "function" => self.function).set(f64::from(u8::from(is_open)));
     }
 

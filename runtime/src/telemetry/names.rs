@@ -42,7 +42,7 @@ pub(crate) const IN_FLIGHT: &str = "jetlag_in_flight";
 pub(crate) const SLOTS: &str = "jetlag_slots";
 pub(crate) const CONNECTED: &str = "jetlag_broker_connected";
 pub(crate) const ADMISSION: &str = "jetlag_admission_open";
-pub(crate) const EVENTS_FILL: &str = "jetlag_events_stream_fill_ratio";
+pub(crate) const EVENTS_FILL: &str = "jetlag_events_stream_fill_percent";
 pub(crate) const HTTP_DURATION: &str = "jetlag_http_request_duration_seconds";
 pub(crate) const SPANS_LOST: &str = "jetlag_spans_lost_total";
 
@@ -194,7 +194,7 @@ pub(crate) const METRICS: &[Metric] = &[
         kind: "gauge",
         unit: Unit::Count,
         labels: &["function"],
-        about: "How much of the stream of events is taken, from 0 to 1, as a function that admits sees it.",
+        about: "How much of the stream of events is taken, in percent of its bytes, as a function that admits sees it.",
     },
     Metric {
         name: HTTP_DURATION,
