@@ -37,7 +37,8 @@ impl Shop {
 }
 
 async fn ask(client: &Client, subject: &str, body: Value) -> Value {
-    let answer = client.request(subject.to_owned(), body.to_string().into()).await.unwrap();
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let answer = client.request(subject.to_owned(), body.into()).await.unwrap();
     serde_json::from_slice(&answer.payload).unwrap()
 }
 

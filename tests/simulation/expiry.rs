@@ -18,7 +18,7 @@ const GOES_WITHIN: Duration = Duration::from_secs(30);
 const ORDERS: u64 = 6;
 const AGAIN_WITHIN: Duration = Duration::from_secs(20);
 /// How many seeds are tried, as many as take some seconds, if EXPIRY_SEEDS does not say otherwise.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 40;
 /// How many are tried without a rescue.
 const SEEDS_WITHOUT: u64 = 20;
 /// Who may be away.
@@ -44,8 +44,8 @@ pub fn run(seed: u64, is_rescued: bool, is_journal_kept: bool) -> Simulated<Tall
         world.bring_up();
         shop.gateway.calm();
         world.calm().await?;
-        // Whoever probed the gateway all that time has spent its attempts: an operator sends those again.
-        if world.redrive("attempts_exhausted") > 0 {
+        // Whoever probed the gateway all that time has spent its attempts, and processes died: an operator sends those again.
+        if world.redrive("attempts_exhausted") + world.redrive("process_died") > 0 {
             world.calm().await?;
         }
         verdict::check(world, &shop, &placed)?;

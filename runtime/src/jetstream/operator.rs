@@ -187,8 +187,11 @@ impl Operator {
         delete(&self.client, stream, sequence).await
     }
 
+    /// The state of the connection, to be told of changes from now on: that it was opened is no change.
     pub(super) fn link(&self) -> watch::Receiver<Link> {
-        self.link.clone()
+        let mut link = self.link.clone();
+        link.mark_unchanged();
+        link
     }
 
     pub(super) async fn ask(&self, subject: &str) -> Result<Value, OperatorError> {
