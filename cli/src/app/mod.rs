@@ -69,6 +69,8 @@ pub struct Options {
     pub env_of: BTreeMap<String, BTreeMap<String, String>>,
     /// How many processes of each function; at least one. The second of `payment` is named `payment-2`.
     pub replicas: u16,
+    /// How many processes of one function, by its name, if it is another number.
+    pub replicas_of: BTreeMap<String, u16>,
     /// The broker has everything on disk before it acknowledges it (`sync_interval: always`).
     pub sync_always: bool,
     /// Where progress is told.
@@ -89,6 +91,7 @@ impl Options {
             env: BTreeMap::new(),
             env_of: BTreeMap::new(),
             replicas: 1,
+            replicas_of: BTreeMap::new(),
             sync_always: false,
             console: Console::stderr(),
         }
@@ -249,7 +252,7 @@ impl Prepared {
                 client: client.clone(),
             })
         };
-        processes(&self.plan, self.options.replicas).map(function).collect()
+        processes(&self.plan, &self.options).map(function).collect()
     }
 
     /// Later entries win: the broker, then the manifest, then what the caller adds.
@@ -278,7 +281,7 @@ impl Prepared {
 
 /// The ports that were asked for, or others where that was allowed.
 fn reserved(options: &Options, plan: &Plan) -> Result<Ports, Problem> {
-    let names: Vec<String> = processes(plan, options.replicas).map(|(_, name)| name).collect();
+    let names: Vec<String> = processes(plan, options).map(|(_, name)| name).collect();
     let names = || names.iter().map(String::as_str);
     match ports::reserve(options.port_base, names()) {
         Err(problem) if options.other_ports && problem.exit() == Exit::Unavailable => {
@@ -290,9 +293,17 @@ fn reserved(options: &Options, plan: &Plan) -> Result<Ports, Problem> {
 }
 
 /// Every process of every function with its name: first one of each, so that their ports do not depend on `replicas`.
-fn processes(plan: &Plan, replicas: u16) -> impl Iterator<Item = (&plan::PlannedFunction, String)> {
-    (1..=replicas.max(1)).flat_map(|replica| {
-        plan.functions.iter().map(move |function| (function, process_name(&function.name, replica)))
+fn processes<'a>(
+    plan: &'a Plan,
+    options: &'a Options,
+) -> impl Iterator<Item = (&'a plan::PlannedFunction, String)> {
+    let replicas = |function: &plan::PlannedFunction| {
+        options.replicas_of.get(&function.name).copied().unwrap_or(options.replicas).max(1)
+    };
+    let most = plan.functions.iter().map(replicas).max().unwrap_or(1);
+    (1..=most).flat_map(move |replica| {
+        let functions = plan.functions.iter().filter(move |function| replica <= replicas(function));
+        functions.map(move |function| (function, process_name(&function.name, replica)))
     })
 }
 

@@ -112,7 +112,9 @@ impl<S: Service + Sync> Keeper<S> {
         };
         let mut process = match started {
             Ok(process) => process,
-            Err(problem) => return Life::Failed(Failure { problem, lived: None, hopeless: false, orderly: false }),
+            Err(problem) => {
+                return Life::Failed(Failure { problem, lived: None, hopeless: false, orderly: false });
+            }
         };
         self.board.starting(self.service.name(), process.pid());
         match self.until_up(&mut process, known).await {
