@@ -11,9 +11,11 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use jetlag_cli::console::Console;
 use jetlag_cli::demo::{self, Rest};
+use rustix::process::Signal;
 
 use crate::customers::{Answers, Pace, place};
-use crate::fault::{Fault, Schedule};
+use crate::disk::Disk;
+use crate::fault::Schedule;
 use crate::fleet::{Fleet, Setup};
 use crate::market::Market;
 use crate::mischief::inflict;
@@ -30,6 +32,8 @@ pub enum Trouble {
     Schedule { faults_min: usize },
     /// The broker is killed so many times, a tick apart.
     BrokerKills { times: usize },
+    /// The broker's disk loses its power so many times, a tick apart.
+    PowerCuts { times: usize },
     /// So many drains over all processes, in turn.
     Drains { times: usize },
 }
@@ -48,6 +52,8 @@ pub struct Options {
     /// Placing ends after this long, however many orders are left.
     pub limit: Duration,
     pub data: PathBuf,
+    /// Where the broker keeps everything, if not in `data`.
+    pub disk: Option<Arc<Disk>>,
     /// Say what happens on standard output.
     pub told: bool,
 }
@@ -92,6 +98,7 @@ impl Options {
             per_second: None,
             limit: Duration::from_secs(600),
             data,
+            disk: None,
             told: false,
         }
     }
@@ -102,6 +109,10 @@ pub async fn run(options: &Options) -> Outcome {
     let teller = Arc::new(Teller { told: options.told, began: Instant::now() });
     let market = Market::of(options.seed, options.orders);
     let console = if options.told { Console::stderr() } else { Console::silent() };
+    if let Some(disk) = &options.disk {
+        std::fs::create_dir_all(disk.path().join("broker")).unwrap();
+        std::os::unix::fs::symlink(disk.path().join("broker"), options.data.join("broker")).unwrap();
+    }
     let fleet = Fleet::start(Setup {
         data: options.data.clone(),
         replicas: options.replicas,
@@ -174,10 +185,28 @@ async fn trouble(
             enough.store(true, Ordering::Relaxed);
         }
         Trouble::BrokerKills { times } => {
-            for _ in 0..times {
+            for number in 1..=times {
                 tokio::time::sleep(options.tick).await;
-                happen(fleet, Fault::KillBroker, teller, &mut happened).await;
-                fleet.up("broker", None).await;
+                let old = fleet.up("broker", None).await.pid;
+                fleet.signal("broker", Signal::KILL);
+                teller.tell(&format!("kill {number} of the broker"));
+                fleet.up("broker", old).await;
+                count(&mut happened, ("kill broker", true));
+            }
+        }
+        Trouble::PowerCuts { times } => {
+            let disk = options.disk.as_ref().unwrap();
+            for number in 1..=times {
+                tokio::time::sleep(options.tick).await;
+                let old = fleet.up("broker", None).await.pid;
+                // It acknowledges nothing more, then the power goes.
+                fleet.signal("broker", Signal::STOP);
+                disk.cut();
+                fleet.signal("broker", Signal::KILL);
+                disk.recover().await;
+                teller.tell(&format!("power cut {number}"));
+                fleet.up("broker", old).await;
+                count(&mut happened, ("power cut", true));
             }
         }
         Trouble::Schedule { faults_min } => {
@@ -205,11 +234,6 @@ async fn trouble(
         }
     }
     (happened, rolled)
-}
-
-async fn happen(fleet: &Fleet, fault: Fault, teller: &Teller, happened: &mut BTreeMap<&'static str, usize>) {
-    teller.tell(&fault.to_string());
-    count(happened, (fault.kind(), inflict(fleet, &fault).await));
 }
 
 fn count(happened: &mut BTreeMap<&'static str, usize>, (kind, is_done): (&'static str, bool)) {

@@ -13,6 +13,7 @@
 
 mod campaign;
 mod customers;
+mod disk;
 mod fault;
 mod fleet;
 mod market;
@@ -22,15 +23,18 @@ mod verdict;
 
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use campaign::{Options, Trouble, run};
+use disk::Disk;
 
 const USAGE: &str = "\
 chaos [--orders 10000] [--seed 1] [--replicas 2] [--tick-ms 2000] [--faults 24] [--rate PER-SECOND]
       [--concurrency 64] [--limit-s 7200] [--data DIR] [--sync-always]
       [--rolling N]        drains of all processes in turn instead of the schedule of faults
-      [--broker-kills N]   kills of the broker instead of the schedule of faults";
+      [--broker-kills N]   kills of the broker instead of the schedule of faults
+      [--power-cuts N]     power cuts of the broker's disk instead (root)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -39,15 +43,23 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let orders = argument(&arguments, "--orders").unwrap_or(10_000);
-    let trouble = match (argument(&arguments, "--rolling"), argument(&arguments, "--broker-kills")) {
-        (Some(times), _) => Trouble::Drains { times },
-        (None, Some(times)) => Trouble::BrokerKills { times },
-        (None, None) => Trouble::Schedule { faults_min: argument(&arguments, "--faults").unwrap_or(24) },
+    let times = ["--rolling", "--broker-kills", "--power-cuts"].map(|name| argument(&arguments, name));
+    let trouble = match times {
+        [Some(times), ..] => Trouble::Drains { times },
+        [_, Some(times), _] => Trouble::BrokerKills { times },
+        [.., Some(times)] => Trouble::PowerCuts { times },
+        [None, None, None] => {
+            Trouble::Schedule { faults_min: argument(&arguments, "--faults").unwrap_or(24) }
+        }
     };
     let kept: Option<std::path::PathBuf> = argument(&arguments, "--data");
     let temporary = tempfile::tempdir().unwrap();
     let data = kept.unwrap_or_else(|| temporary.path().to_owned());
+    let is_on_disk = matches!(trouble, Trouble::PowerCuts { .. });
+    let place = temporary.path().join("disk");
+    std::fs::create_dir_all(&place).unwrap();
     let options = Options {
+        disk: is_on_disk.then(|| Arc::new(Disk::make(&place).unwrap())),
         replicas: argument(&arguments, "--replicas").unwrap_or(2),
         tick: Duration::from_millis(argument(&arguments, "--tick-ms").unwrap_or(2_000)),
         sync_always: arguments.iter().any(|argument| argument == "--sync-always"),
