@@ -1,6 +1,5 @@
 //! How a process ends that cannot finish what it has begun: in 30 s, or at once at a second signal, and nothing is lost.
 
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -48,7 +47,7 @@ impl Stuck {
             .unwrap();
         let url = format!("nats://127.0.0.1:{port}");
         let log = std::fs::File::create(directory.path().join("log")).unwrap();
-        let function = Command::new(tarry())
+        let function = Command::new(env!("CARGO_BIN_EXE_tarry"))
             .env("NATS_URL", &url)
             .env("PORT", "0")
             .stdout(log.try_clone().unwrap())
@@ -111,16 +110,4 @@ async fn a_second_signal_ends_it_at_once() {
 
 fn free_port() -> u16 {
     std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
-}
-
-/// The example beside this test; built now if only this test was.
-fn tarry() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.parent().unwrap().parent().unwrap().join("examples/tarry");
-    if !path.is_file() {
-        let mut cargo = Command::new(env!("CARGO"));
-        let built = cargo.args(["build", "--quiet", "--package", "tests", "--example", "tarry"]).status();
-        assert!(built.unwrap().success());
-    }
-    path
 }

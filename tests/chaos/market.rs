@@ -109,7 +109,7 @@ fn order(dice: &mut SmallRng, number: usize) -> Order {
     let lines = lines.collect();
     Order {
         // A character that subjects do not have, in one of them.
-        order_id: if number % 97 == 0 { format!("C {number}.*") } else { format!("C{number}") },
+        order_id: if number.is_multiple_of(97) { format!("C {number}.*") } else { format!("C{number}") },
         customer_id: format!("customer-{}", dice.random_range(0..1_000)),
         amount: Decimal::new(minor, if currency == "JPY" { 0 } else { 2 }),
         currency: currency.to_owned(),
