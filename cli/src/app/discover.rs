@@ -14,6 +14,9 @@ const METADATA_LIMIT: Duration = Duration::from_secs(60);
 /// The function that takes orders from outside has the first port, if there is one of this name.
 const FRONT_DOOR: &str = "order";
 
+/// How the variables begin by which Cargo tells a program of the package that it is from.
+const OF_PACKAGE: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+
 /// The packages of a Cargo workspace.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Workspace {
@@ -111,7 +114,16 @@ impl Package {
 
 /// The Cargo that runs us, or the one on the search path.
 pub(crate) fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What the Cargo that runs us says of our own package. A build script that looks at its own (ring's does) would run
+    // again, and everything above it be built anew, whenever a build from inside follows one from outside.
+    for (name, _) in std::env::vars_os() {
+        let of_package = name.to_str().is_some_and(|name| OF_PACKAGE.iter().any(|of| name.starts_with(of)));
+        if of_package {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }
 
 #[cfg(test)]

@@ -70,6 +70,14 @@ pub struct Options {
     pub horizon: Duration,
     /// Added to the environment of every function; it overrides the manifest.
     pub env: BTreeMap<String, String>,
+    /// Added to the environment of one process, by its name; it overrides everything else.
+    pub env_of: BTreeMap<String, BTreeMap<String, String>>,
+    /// How many processes of each function; at least one. The second of `payment` is named `payment-2`.
+    pub replicas: u16,
+    /// How many processes of one function, by its name, if it is another number.
+    pub replicas_of: BTreeMap<String, u16>,
+    /// The broker has everything on disk before it acknowledges it (`sync_interval: always`).
+    pub sync_always: bool,
     /// Where progress is told.
     pub console: Console,
 }
@@ -87,6 +95,10 @@ impl Options {
             build: Build::like_this_program(),
             horizon: Sizing::default().horizon,
             env: BTreeMap::new(),
+            env_of: BTreeMap::new(),
+            replicas: 1,
+            replicas_of: BTreeMap::new(),
+            sync_always: false,
             console: Console::stderr(),
         }
     }
@@ -190,7 +202,8 @@ impl Prepared {
     async fn bring_up(&mut self, running: &Running) -> Result<(), Problem> {
         let port = self.nats_port;
         let directory = self.data.join(broker::NAME);
-        let broker = Broker::new(self.server.clone(), directory, port, FILE_STORE_BYTES);
+        let broker =
+            Broker::new(self.server.clone(), directory, port, FILE_STORE_BYTES, self.options.sync_always);
         running.brokers.start(broker)?.up().await?;
         let broker_url = running.broker_url().unwrap_or_default();
         let provisioned = provision::provision(&broker_url, &self.topology, &self.data).await?;
@@ -237,17 +250,19 @@ impl Prepared {
         let client = http::client(CONNECT_LIMIT, reqwest::ClientBuilder::no_proxy)?;
         let addresses = running.addresses();
         let broker_url = running.broker_url().unwrap_or_default();
-        let function = |planned: &plan::PlannedFunction| {
+        let function = |(planned, name): (&plan::PlannedFunction, String)| {
+            let mut env = self.environment(planned, &broker_url, &addresses)?;
+            env.extend(self.options.env_of.get(&name).cloned().unwrap_or_default());
             Ok(Function {
-                name: planned.name.clone(),
                 program: plan::executable(&self.executables, &planned.name, &planned.bin)?,
-                port: self.ports.of(&planned.name).unwrap_or_default(),
-                env: self.environment(planned, &broker_url, &addresses)?,
+                port: self.ports.of(&name).unwrap_or_default(),
+                name,
+                env,
                 directory: self.plan.root.clone(),
                 client: client.clone(),
             })
         };
-        self.plan.functions.iter().map(function).collect()
+        processes(&self.plan, &self.options).map(function).collect()
     }
 
     /// Later entries win: the broker, then the manifest, then what the caller adds.
@@ -276,7 +291,8 @@ impl Prepared {
 
 /// The ports that were asked for, or others where that was allowed.
 fn reserved(options: &Options, plan: &Plan) -> Result<Ports, Problem> {
-    let names = || plan.functions.iter().map(|function| function.name.as_str());
+    let names: Vec<String> = processes(plan, options).map(|(_, name)| name).collect();
+    let names = || names.iter().map(String::as_str);
     match ports::reserve(options.port_base, names()) {
         Err(problem) if options.other_ports && problem.exit() == Exit::Unavailable => {
             options.console.note(&format!("{}: other ports are taken", problem.sentence()));
@@ -284,6 +300,26 @@ fn reserved(options: &Options, plan: &Plan) -> Result<Ports, Problem> {
         }
         reserved => reserved,
     }
+}
+
+/// Every process of every function with its name: first one of each, so that their ports do not depend on `replicas`.
+fn processes<'a>(
+    plan: &'a Plan,
+    options: &'a Options,
+) -> impl Iterator<Item = (&'a plan::PlannedFunction, String)> {
+    let replicas = |function: &plan::PlannedFunction| {
+        options.replicas_of.get(&function.name).copied().unwrap_or(options.replicas).max(1)
+    };
+    let most = plan.functions.iter().map(replicas).max().unwrap_or(1);
+    (1..=most).flat_map(move |replica| {
+        let functions = plan.functions.iter().filter(move |function| replica <= replicas(function));
+        functions.map(move |function| (function, process_name(&function.name, replica)))
+    })
+}
+
+/// The name of a process of `function`, counted from 1.
+pub fn process_name(function: &str, replica: u16) -> String {
+    if replica <= 1 { function.to_owned() } else { format!("{function}-{replica}") }
 }
 
 /// The directory of the manifest: of `manifest`, or of the nearest one at or above the current directory.

@@ -23,6 +23,8 @@ const GRACE: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(20);
 /// What streams in memory may take together.
 const MEMORY_STORE_BYTES: u64 = 256 * 1024 * 1024;
+/// The server's own default: what it acknowledges is on disk after so long at the latest.
+const SYNC_INTERVAL: &str = "2m";
 /// How long the answer to a connection may take.
 const GREETING_LIMIT: Duration = Duration::from_secs(2);
 
@@ -35,6 +37,8 @@ pub(crate) struct Broker {
     /// The client port of the first start; 0 for any.
     port: u16,
     file_store_bytes: u64,
+    /// Everything is on disk before it is acknowledged.
+    sync_always: bool,
     /// A name that no other server has: how the server that answers is known to be our child.
     server_name: String,
 }
@@ -48,9 +52,15 @@ struct Ports {
 
 impl Broker {
     /// A broker that keeps everything in `directory`.
-    pub(crate) fn new(binary: PathBuf, directory: PathBuf, port: u16, file_store_bytes: u64) -> Self {
+    pub(crate) fn new(
+        binary: PathBuf,
+        directory: PathBuf,
+        port: u16,
+        file_store_bytes: u64,
+        sync_always: bool,
+    ) -> Self {
         let server_name = format!("jetlag-{}", Uuid::new_v4().simple());
-        Self { binary, directory, port, file_store_bytes, server_name }
+        Self { binary, directory, port, file_store_bytes, sync_always, server_name }
     }
 
     fn ports_directory(&self) -> PathBuf {
@@ -74,6 +84,7 @@ impl Broker {
                 "store_dir": self.directory.join("store"),
                 "max_memory_store": MEMORY_STORE_BYTES,
                 "max_file_store": self.file_store_bytes,
+                "sync_interval": if self.sync_always { "always" } else { SYNC_INTERVAL },
             },
         });
         let mut text = String::from("# Written by `jetlag up` at every start; changes are lost.\n");
@@ -171,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_restarted_broker_comes_back_on_the_ports_it_had() {
-        let broker = Broker::new("nats-server".into(), "/data \"x\"/broker".into(), 0, 1024);
+        let broker = Broker::new("nats-server".into(), "/data \"x\"/broker".into(), 0, 1024, false);
         let first = broker.configuration(&Addresses::new());
         assert!(first.contains("\"port\": -1") && first.contains("127.0.0.1:-1"), "{first}");
         let known = [("nats", "nats://127.0.0.1:4333"), ("monitor", "http://127.0.0.1:8333")];
@@ -188,7 +199,7 @@ mod tests {
             let (mut stream, _) = listener.accept().await.unwrap();
             stream.write_all(b"INFO {\"server_name\":\"theirs\",\"jetstream\":true}\r\n").await.unwrap();
         });
-        let broker = Broker::new("nats-server".into(), "/data".into(), 0, 1024);
+        let broker = Broker::new("nats-server".into(), "/data".into(), 0, 1024, false);
         let problem = broker.is_ours(address).await.unwrap_err();
         assert!(problem.to_string().contains("is another one, `theirs`"));
     }

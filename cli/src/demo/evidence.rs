@@ -29,7 +29,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// The broker or a companion does not answer (69).
-pub(super) async fn gather(
+pub async fn gather(
     operator: &Operator,
     running: &Running,
     client: &Client,

@@ -27,9 +27,10 @@ mod table;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+pub use evidence::gather;
 pub use opening::{Delivery, Opening, Scarce};
 pub use report::{Counts, Report, StockReport};
-pub use rest::Rest;
+pub use rest::{Rest, at_rest};
 pub use shop::{Placed, Shop, Stocked};
 
 use crate::app;

@@ -91,7 +91,7 @@ impl Opening {
 
 impl Delivery {
     /// The subject that the event has once it is let in.
-    pub(super) fn subject(&self) -> String {
+    pub fn subject(&self) -> String {
         Subject::of_event("stock.received", &self.sku, &self.id).to_string()
     }
 }

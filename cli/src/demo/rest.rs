@@ -88,6 +88,19 @@ fn told(order: &str) -> String {
     format!("{order} told")
 }
 
+/// Waits until the `orders` and the `deliveries` (their subjects in EVENTS) have come to their end, and nothing is left
+/// to be handled: for as long as anything moves.
+pub async fn at_rest(
+    operator: &Operator,
+    topology: &Topology,
+    orders: &BTreeSet<String>,
+    deliveries: BTreeSet<String>,
+) -> Rest {
+    let mut awaited = Awaited::orders(orders);
+    awaited.missing.extend(deliveries);
+    reached(operator, topology, awaited, &ProgressBar::hidden()).await
+}
+
 /// Waits until everything `awaited` has happened and all is handled. A broker that does not answer for a while is
 /// waited for like everything else.
 pub(super) async fn reached(

@@ -58,6 +58,9 @@ pub struct Entry {
     pub log: PathBuf,
     /// How often it was started again.
     pub restarts: u32,
+    /// How its last life ended, such as `exit code 0`, if it ended by itself or by a signal from outside.
+    #[serde(default)]
+    pub last_end: Option<String>,
 }
 
 /// What a process is to the application.
@@ -134,6 +137,7 @@ impl Board {
                 addresses: Addresses::new(),
                 log: log.to_owned(),
                 restarts: 0,
+                last_end: None,
             });
         });
     }
@@ -160,6 +164,11 @@ impl Board {
                 status.monitor_url = addresses.get("monitor").cloned();
             }
         });
+    }
+
+    /// A process came to its end by itself, or by a signal from outside.
+    pub(crate) fn died(&self, name: &str, how: String) {
+        self.change_entry(name, |entry| entry.last_end = Some(how));
     }
 
     /// A process ended, and is now in `phase`.

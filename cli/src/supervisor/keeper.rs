@@ -48,6 +48,8 @@ struct Failure {
     lived: Option<Duration>,
     /// Another start would fail alike.
     hopeless: bool,
+    /// It ended in order: somebody told it to.
+    orderly: bool,
 }
 
 /// Who waits for the first start, until it is told.
@@ -65,7 +67,7 @@ impl<S: Service + Sync> Keeper<S> {
                 Life::Stopped => return self.board.ended(self.service.name(), Phase::Stopped),
                 Life::Failed(failure) => failure,
             };
-            match failures.count(failure.lived, failure.hopeless) {
+            match failures.count(failure.lived, failure.hopeless, failure.orderly) {
                 Verdict::GiveUp => return self.give_up(failure.problem, first),
                 Verdict::Again(delay) => {
                     self.board.ended(self.service.name(), Phase::Waiting);
@@ -110,7 +112,9 @@ impl<S: Service + Sync> Keeper<S> {
         };
         let mut process = match started {
             Ok(process) => process,
-            Err(problem) => return Life::Failed(Failure { problem, lived: None, hopeless: false }),
+            Err(problem) => {
+                return Life::Failed(Failure { problem, lived: None, hopeless: false, orderly: false });
+            }
         };
         self.board.starting(self.service.name(), process.pid());
         match self.until_up(&mut process, known).await {
@@ -152,7 +156,7 @@ impl<S: Service + Sync> Keeper<S> {
                         format!("`{}` (pid {pid}) was not up within {} s", service.name(), limit.as_secs()),
                     ),
                 };
-                return Err(Failure { problem: self.with_last_words(problem), lived: None, hopeless: false });
+                return Err(Failure { problem: self.with_last_words(problem), lived: None, hopeless: false, orderly: false });
             }
         };
         Err(self.death(ended.ok(), pid, None))
@@ -173,7 +177,9 @@ impl<S: Service + Sync> Keeper<S> {
     fn death(&self, ending: Option<Ending>, pid: u32, lived: Option<Duration>) -> Failure {
         let name = self.service.name();
         let how = ending.map_or_else(|| "an unknown end".to_owned(), |ending| ending.to_string());
+        self.board.died(name, how.clone());
         let hopeless = ending.is_some_and(Ending::is_configuration);
+        let orderly = ending.is_some_and(Ending::is_orderly);
         let (exit, when) = match (hopeless, lived) {
             (true, _) => (Exit::Config, " because of its configuration"),
             (false, None) => (Exit::Unavailable, " before it was up"),
@@ -182,7 +188,7 @@ impl<S: Service + Sync> Keeper<S> {
         let problem = Problem::new(exit, format!("`{name}` (pid {pid}) ended{when}: {how}"));
         // A process that was up said much already; its log is enough, unless it is given up.
         let problem = if lived.is_none() || hopeless { self.with_last_words(problem) } else { problem };
-        Failure { problem, lived, hopeless }
+        Failure { problem, lived, hopeless, orderly }
     }
 
     fn with_last_words(&self, problem: Problem) -> Problem {

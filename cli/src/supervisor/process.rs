@@ -163,6 +163,11 @@ impl Output {
 }
 
 impl Ending {
+    /// Exit code 0.
+    pub(crate) fn is_orderly(self) -> bool {
+        self.0.success()
+    }
+
     /// Exit codes 64 (usage) and 78 (configuration): another start would end the same way.
     pub(crate) fn is_configuration(self) -> bool {
         matches!(self.0.code(), Some(64 | 78))

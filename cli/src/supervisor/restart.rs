@@ -29,9 +29,13 @@ pub(crate) enum Verdict {
 
 impl Failures {
     /// Counts one more. `lived` is how long the process was up, `None` if it never was; `hopeless` is a failure
-    /// that a restart cannot mend.
-    pub(crate) fn count(&mut self, lived: Option<Duration>, hopeless: bool) -> Verdict {
+    /// that a restart cannot mend. A process that was up and ended in `orderly` fashion was told to stop, such as for a
+    /// rolling restart: that is no failure.
+    pub(crate) fn count(&mut self, lived: Option<Duration>, hopeless: bool, orderly: bool) -> Verdict {
         self.ever_up |= lived.is_some();
+        if orderly && lived.is_some() {
+            return Verdict::Again(FIRST_DELAY);
+        }
         let steady = lived.is_some_and(|lived| lived >= STEADY_AFTER);
         self.in_a_row = if steady { 1 } else { self.in_a_row.saturating_add(1) };
         if hopeless || (!self.ever_up && self.in_a_row >= FIRST_START_ATTEMPTS) {
@@ -52,29 +56,37 @@ mod tests {
     fn delays_double_up_to_ten_seconds_and_start_anew_after_a_steady_life() {
         let mut failures = Failures::default();
         let delays: Vec<_> = (0..8)
-            .map(|_| match failures.count(UP_BRIEFLY, false) {
+            .map(|_| match failures.count(UP_BRIEFLY, false, false) {
                 Verdict::Again(delay) => delay.as_millis(),
                 Verdict::GiveUp => 0,
             })
             .collect();
         assert_eq!(delays, [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
-        assert_eq!(failures.count(Some(STEADY_AFTER), false), Verdict::Again(FIRST_DELAY));
+        assert_eq!(failures.count(Some(STEADY_AFTER), false, false), Verdict::Again(FIRST_DELAY));
+    }
+
+    #[test]
+    fn a_process_that_was_told_to_stop_has_not_failed() {
+        let mut failures = Failures::default();
+        assert!((0..100).all(|_| failures.count(UP_BRIEFLY, false, true) == Verdict::Again(FIRST_DELAY)));
+        assert_eq!(failures.count(UP_BRIEFLY, false, false), Verdict::Again(FIRST_DELAY));
+        assert_eq!(failures.count(UP_BRIEFLY, false, false), Verdict::Again(FIRST_DELAY * 2));
     }
 
     #[test]
     fn a_wrong_configuration_is_not_tried_again() {
-        assert_eq!(Failures::default().count(UP_BRIEFLY, true), Verdict::GiveUp);
+        assert_eq!(Failures::default().count(UP_BRIEFLY, true, false), Verdict::GiveUp);
     }
 
     #[test]
     fn what_never_was_up_is_given_up_soon_and_what_was_is_not() {
         let mut never = Failures::default();
-        assert_eq!(never.count(None, false), Verdict::Again(FIRST_DELAY));
-        never.count(None, false);
-        assert_eq!(never.count(None, false), Verdict::GiveUp);
+        assert_eq!(never.count(None, false, false), Verdict::Again(FIRST_DELAY));
+        never.count(None, false, false);
+        assert_eq!(never.count(None, false, false), Verdict::GiveUp);
 
         let mut once = Failures::default();
-        once.count(UP_BRIEFLY, false);
-        assert!((0..1000).all(|_| once.count(None, false) != Verdict::GiveUp));
+        once.count(UP_BRIEFLY, false, false);
+        assert!((0..1000).all(|_| once.count(None, false, false) != Verdict::GiveUp));
     }
 }

@@ -73,21 +73,27 @@ impl Default for Chain {
 }
 
 impl Chain {
-    /// The chain after `entries`, which are in order; those that are in it already are passed over.
+    /// The chain after `entries`, which are in order, up to the first gap in them; those that are in it already are passed
+    /// over. The order is what the hash is about: what comes behind a gap has to wait.
     ///
     /// # Errors
-    /// An entry is missing in between: nothing of it can be sealed, for the order is what the hash is about.
+    /// The chain already reaches to none of `entries`, and the first is not the next one.
     pub fn grow<'a>(&self, entries: impl IntoIterator<Item = Entry<'a>>) -> Result<Growth, Gap> {
         let mut chain = self.clone();
-        let mut is_sealed = false;
-        for entry in entries.into_iter().filter(|entry| entry.sequence > self.seen) {
+        let (mut is_sealed, mut gets_on) = (false, false);
+        for entry in entries {
             let expected = chain.seen.saturating_add(1);
             if entry.sequence < expected {
-                continue; // Twice in one batch.
+                gets_on = true;
+                continue; // In the chain already, or twice in one batch.
             }
             if entry.sequence > expected {
+                if gets_on {
+                    break;
+                }
                 return Err(Gap { expected, found: entry.sequence });
             }
+            gets_on = true;
             chain.seen = entry.sequence;
             chain.pending = chain.pending.then(Hash::of_entry(entry.sequence, entry.bytes));
             is_sealed |= !entry.is_checkpoint;

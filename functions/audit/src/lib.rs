@@ -33,8 +33,8 @@ const GAP_DELAY: Duration = Duration::from_secs(1);
 /// Seals `batch`, if there is anything in it but checkpoints.
 ///
 /// # Errors
-/// The entry that comes next is not in the batch: a batch before this one failed and has yet to come back, and the
-/// hash is about the order. It is tried again a second later. If the entry never comes, because somebody deleted it,
+/// The batch does not begin with the entry that comes next: that one is on its way to another process, or has yet to come
+/// back. It is tried again a second later. A batch with a gap further on is sealed up to there, and the rest comes again. If the entry never comes, because somebody deleted it,
 /// nothing is sealed any more, the backlog grows, and `jetlag audit verify` names the entry: that is what a seal is for.
 pub async fn seal(_: &(), batch: Batch<AnyEvent>, state: State) -> Result<Effects<AuditSealed>, Failure> {
     let head: Chain = state.get(HEAD).await?.unwrap_or_default();
@@ -42,8 +42,8 @@ pub async fn seal(_: &(), batch: Batch<AnyEvent>, state: State) -> Result<Effect
     entries.sort_by_key(|entry| entry.sequence);
 
     match head.grow(entries).map_err(|gap| Failure::retry_after(GAP_DELAY, gap))? {
-        Growth::None => Ok(Effects::none()),
-        Growth::Folded(chain) => Ok(Effects::none().put(HEAD, &chain)),
+        Growth::None => Ok(Effects::none().up_to(head.seen)),
+        Growth::Folded(chain) => Ok(Effects::none().up_to(chain.seen).put(HEAD, &chain)),
         Growth::Sealed { chain, from } => {
             let sealed = AuditSealed {
                 checkpoint: chain.checkpoint.to_string(),
@@ -53,7 +53,7 @@ pub async fn seal(_: &(), batch: Batch<AnyEvent>, state: State) -> Result<Effect
                 hash: chain.hash.to_string(),
                 previous: head.hash.to_string(),
             };
-            Ok(Effects::emit(sealed).put(HEAD, &chain))
+            Ok(Effects::emit(sealed).up_to(chain.seen).put(HEAD, &chain))
         }
     }
 }

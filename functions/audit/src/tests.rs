@@ -159,9 +159,20 @@ async fn an_entry_that_is_not_there_yet_is_waited_for() {
     trail.seal(1, 4).await.unwrap();
     let mut gap = trail.batch(5, 9);
     gap.remove(2);
+    let behind = gap.split_off(2);
     assert!(
-        trail.run(gap).await.unwrap_err().to_string().contains("entry 7 has to be sealed before entry 8")
+        trail
+            .run(behind.clone())
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("entry 5 has to be sealed before entry 8")
     );
+    // Two processes share a consumer, and each is given every other entry: both get on.
+    gap.extend(behind);
+    let effects = trail.run(gap).await.unwrap();
+    assert_eq!((effects.events()[0].from, effects.events()[0].to), (5, 6));
+    assert!(format!("{effects:?}").contains("upto: Some(6)"), "the rest comes again: {effects:?}");
     assert!(trail.run(Batch::new()).await.unwrap().events().is_empty());
 }
 

@@ -9,6 +9,7 @@ mod clock;
 mod failure;
 pub mod gateway;
 mod journal;
+pub mod proxy;
 pub mod receiver;
 mod server;
 

@@ -1,0 +1,193 @@
+//! Places what the market asks for, over HTTP and through INTAKE, and keeps at it until it is answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use jetlag_cli::orders::Order;
+use rust_decimal::Decimal;
+use tokio::task::JoinSet;
+
+use crate::fleet::Fleet;
+use crate::market::{Market, Wish, event};
+
+/// How long one request may take; then it is made again.
+const ANSWER_LIMIT: Duration = Duration::from_secs(4);
+/// The wait before it is made again.
+const AGAIN: Duration = Duration::from_millis(250);
+/// How long one wish is tried.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What the customers know at the end.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// Orders that were accepted.
+    pub accepted: BTreeSet<String>,
+    /// Events that must have become dead letters: their bytes, how often they were published at most, and the reason.
+    pub dead: BTreeMap<String, (usize, &'static str)>,
+    /// What was not answered as it should have been.
+    pub wrong: Vec<String>,
+    /// Requests beyond the first of each wish.
+    pub repeats: usize,
+    /// How many wishes were placed.
+    pub placed: usize,
+    /// From the first request to the last answer.
+    pub took: Duration,
+}
+
+/// How the wishes are placed.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    /// How many are under way at a time.
+    pub concurrency: usize,
+    /// How many are begun in a second; as many as the answers allow if this is `None`.
+    pub per_second: Option<NonZeroU32>,
+}
+
+struct Desk {
+    fleet: Arc<Fleet>,
+    doors: Vec<String>,
+    next_door: AtomicUsize,
+    answers: Mutex<Answers>,
+}
+
+/// Places every wish, or those that are reached before `enough`; `placed` counts them.
+pub async fn place(
+    fleet: Arc<Fleet>,
+    market: &Market,
+    pace: &Pace,
+    enough: &AtomicBool,
+    placed: &AtomicUsize,
+) -> Answers {
+    let doors = fleet.front_doors();
+    let desk = Arc::new(Desk {
+        fleet,
+        doors,
+        next_door: AtomicUsize::new(0),
+        answers: Mutex::new(Answers::default()),
+    });
+    let began = Instant::now();
+    let mut beat = pace.per_second.map(|rate| tokio::time::interval(Duration::from_secs(1) / rate.get()));
+    let mut under_way = JoinSet::new();
+    for (number, wish) in market.wishes.iter().enumerate() {
+        if enough.load(Ordering::Relaxed) {
+            break;
+        }
+        if let Some(beat) = &mut beat {
+            beat.tick().await;
+        }
+        if under_way.len() >= pace.concurrency
+            && let Some(done) = under_way.join_next().await
+        {
+            done.unwrap();
+            placed.fetch_add(1, Ordering::Relaxed);
+        }
+        let (desk, wish) = (Arc::clone(&desk), wish.clone());
+        under_way.spawn(async move { desk.serve(number, wish).await });
+    }
+    while let Some(done) = under_way.join_next().await {
+        done.unwrap();
+        placed.fetch_add(1, Ordering::Relaxed);
+    }
+    let desk = Arc::into_inner(desk).unwrap();
+    let mut answers = desk.answers.into_inner().unwrap();
+    answers.placed = placed.load(Ordering::Relaxed);
+    answers.took = began.elapsed();
+    answers
+}
+
+impl Desk {
+    async fn serve(&self, number: usize, wish: Wish) {
+        match wish {
+            Wish::Request { order, clashes } => {
+                let body = serde_json::to_string(&order).unwrap();
+                let status = self.request(&order.order_id, &body).await;
+                self.note(|answers| match status {
+                    202 => {
+                        answers.accepted.insert(order.order_id.clone());
+                    }
+                    status => answers.wrong.push(format!("{status} to the order {}", order.order_id)),
+                });
+                if clashes && status == 202 {
+                    let clash = Order { amount: order.amount + Decimal::ONE, ..order };
+                    let payload = event(&format!("clash-{number}"), &clash);
+                    self.bad_event(number, payload, "already_exists").await;
+                }
+            }
+            Wish::Event { order, twice } => {
+                let event = event(&format!("event-{number}"), &order);
+                let mut published = self.publish(&format!("m-{number}"), &event).await;
+                if twice {
+                    published += self.publish(&format!("again-{number}"), &event).await;
+                }
+                self.note(|answers| {
+                    if published > 0 {
+                        answers.accepted.insert(order.order_id.clone());
+                    } else {
+                        answers.wrong.push(format!("the event of {} was never taken", order.order_id));
+                    }
+                });
+            }
+            Wish::BadRequest { body } => {
+                let status = self.request(&format!("bad-{number}"), &body).await;
+                if status != 422 {
+                    self.note(|answers| answers.wrong.push(format!("{status} to {body}")));
+                }
+            }
+            Wish::BadEvent { payload, reason } => self.bad_event(number, payload, reason).await,
+        }
+    }
+
+    /// The status of the answer, at last.
+    async fn request(&self, key: &str, body: &str) -> u16 {
+        let (began, mut last) = (Instant::now(), 0);
+        while began.elapsed() < PATIENCE {
+            let door = &self.doors[self.next_door.fetch_add(1, Ordering::Relaxed) % self.doors.len()];
+            let request = self.fleet.http.post(format!("{door}/orders")).timeout(ANSWER_LIMIT);
+            let request = request.header("idempotency-key", key).header("content-type", "application/json");
+            if let Ok(answer) = request.body(body.to_owned()).send().await {
+                last = answer.status().as_u16();
+                // The body too: half an answer is none.
+                if last < 500 && answer.bytes().await.is_ok() {
+                    return last;
+                }
+            }
+            self.note(|answers| answers.repeats += 1);
+            tokio::time::sleep(AGAIN).await;
+        }
+        last
+    }
+
+    /// Publishes until the broker says that it has it; returns how often that was tried, 0 if it never said so.
+    async fn publish(&self, message_id: &str, payload: &str) -> usize {
+        let began = Instant::now();
+        let mut attempts = 0;
+        while began.elapsed() < PATIENCE {
+            attempts += 1;
+            let payload = payload.as_bytes().to_vec().into();
+            let publishing = self.fleet.operator.publish("orders.placed", message_id, payload);
+            if let Ok(Ok(())) = tokio::time::timeout(ANSWER_LIMIT, publishing).await {
+                return attempts;
+            }
+            self.note(|answers| answers.repeats += 1);
+            tokio::time::sleep(AGAIN).await;
+        }
+        0
+    }
+
+    async fn bad_event(&self, number: usize, payload: String, reason: &'static str) {
+        let published = self.publish(&format!("bad-{number}"), &payload).await;
+        self.note(|answers| {
+            if published == 0 {
+                answers.wrong.push(format!("never taken: {payload}"));
+            }
+            answers.dead.insert(payload, (published, reason));
+        });
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Answers)) {
+        note(&mut self.answers.lock().unwrap());
+    }
+}
