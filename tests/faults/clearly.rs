@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::field::{Field, ask, events, until};
 use crate::process::{Launch, Process, question};
+use crate::server::store;
 
 /// The exit code for a configuration, or a server, that will not do.
 const EXIT_CONFIG: Option<i32> = Some(78);
@@ -65,7 +66,7 @@ pub async fn server_without_jetstream_is_told_once_and_waited_for() {
     assert_eq!(process.log().lines().count(), 1, "{}", process.log());
 
     field.server.end(Signal::TERM).await;
-    field.server.set("jetstream", json!({"store_dir": field.path().join("store")}));
+    field.server.set("jetstream", store(&field.path().join("store")));
     field.server.run().await;
     process.ready().await;
     ask(&process, "after", 3, 10).await;

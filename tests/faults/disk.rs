@@ -7,11 +7,10 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::field::{Field, ask, skip, until};
+use crate::server::store;
 
 /// The whole disk: enough for the streams and some hundred questions.
 const DISK_BYTES: &str = "12m";
-/// What the server believes that it may take: the disk ends long before.
-const FILE_STORE_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 /// After it was given back.
 const MORE_BYTES: &str = "64m";
 /// The size of a question, and of its answer.
@@ -58,8 +57,7 @@ pub async fn full_disk_is_told_and_after_space_is_given_back_and_a_restart_nothi
         Ok(disk) => disk,
         Err(why) => return skip(&why),
     };
-    let store = json!({"store_dir": disk.at.join("store"), "max_file_store": FILE_STORE_BYTES});
-    let mut field = Field::new(json!({"jetstream": store})).await;
+    let mut field = Field::new(json!({"jetstream": store(&disk.at.join("store"))})).await;
     let teller = field.teller(&[]);
     teller.ready().await;
 

@@ -83,7 +83,7 @@ impl Server {
             "host": self.host,
             "port": self.port,
             "http": format!("127.0.0.1:{}", self.monitor),
-            "jetstream": {"store_dir": self.directory.join("store")},
+            "jetstream": store(&self.directory.join("store")),
         });
         let settings = self.settings.as_object().into_iter().flatten();
         for (name, value) in settings {
@@ -133,6 +133,12 @@ impl Server {
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
+}
+
+/// JetStream with its files in `directory`. What it may take is said, as the server would otherwise take its measure from
+/// the disk, and refuse streams that set more aside than is free just now.
+pub fn store(directory: &Path) -> Value {
+    json!({"store_dir": directory, "max_file_store": 64u64 * 1024 * 1024 * 1024})
 }
 
 /// A port that is free now. Below those that the system gives to outgoing connections, one of which could otherwise take it
