@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use async_nats::{Client, HeaderMap};
+use futures::StreamExt;
 use jetlag_cli::app::App;
 use serde_json::{Value, json};
 use shop::Shop;
@@ -58,7 +59,11 @@ async fn sell(client: &Client, id: &str) {
 /// The next input of `clerk`, answered with `answer`.
 async fn answer(client: &Client, stream: &str, answer: &'static str) -> async_nats::Message {
     let next = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.clerk");
-    let message = client.request(next, r#"{"batch":1,"expires":5000000000}"#.into()).await.unwrap();
+    // What comes has the subject of the input, so that a plain request would not know it for its answer.
+    let inbox = client.new_inbox();
+    let mut came = client.subscribe(inbox.clone()).await.unwrap();
+    client.publish_with_reply(next, inbox, r#"{"batch":1,"expires":20000000000}"#.into()).await.unwrap();
+    let message = tokio::time::timeout(LIMIT, came.next()).await.unwrap().unwrap();
     let reply = message.reply.clone().unwrap_or_else(|| panic!("nothing comes: {message:?}"));
     client.publish(reply, answer.into()).await.unwrap();
     client.flush().await.unwrap();
