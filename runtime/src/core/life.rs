@@ -16,9 +16,9 @@ use crate::core::group::Outcome;
 use crate::core::inbound::{Inbound, Unreadable};
 use crate::core::isolation::{self, Standing, Suspect, standing};
 use crate::core::judge::{Disposition, health, judge};
-use crate::core::schedule::schedule;
+use crate::core::schedule::{NotScheduled, schedule};
 use crate::effects::Erased;
-use crate::failure::{Failure, Reason};
+use crate::failure::{Failure, Reason, chain};
 use crate::state::State;
 use crate::subject::Subject;
 use crate::telemetry::spans;
@@ -208,14 +208,29 @@ pub(crate) async fn settle<B: Broker>(
         Disposition::Retry { after, error } => {
             match schedule(&*engine.broker, delivery, inbound, *after, error).await {
                 Ok(()) => disposition,
-                Err(cause) => release(format!("the retry could not be scheduled: {cause}")),
+                Err(NotScheduled::TooLarge(too_large)) => {
+                    let error = format!("{error}; it cannot be tried again: {too_large}");
+                    inter(engine, delivery, inbound, Reason::AttemptsExhausted, error).await
+                }
+                Err(cause) => release(format!("the retry could not be scheduled: {}", chain(&cause))),
             }
         }
         Disposition::DeadLetter { reason, error } => {
-            buried(bury(&*engine.broker, delivery, inbound, *reason, error).await, disposition)
+            inter(engine, delivery, inbound, *reason, error.clone()).await
         }
         Disposition::Ack { .. } | Disposition::Release { .. } => disposition,
     }
+}
+
+async fn inter<B: Broker>(
+    engine: &Engine<B>,
+    delivery: &Delivery<B::Receipt>,
+    inbound: &Inbound,
+    reason: Reason,
+    error: String,
+) -> Disposition {
+    let burial = bury(&*engine.broker, delivery, inbound, reason, &error).await;
+    buried(burial, Disposition::DeadLetter { reason, error })
 }
 
 /// Buries what is not an event, or none that this function knows.
@@ -235,7 +250,7 @@ fn buried(burial: Result<Burial, NotBuried>, disposition: Disposition) -> Dispos
     match burial {
         Ok(Burial::Buried) => disposition,
         Ok(Burial::Committed) => Disposition::Ack { already: true },
-        Err(error) => release(crate::failure::chain(&error)),
+        Err(error) => release(chain(&error)),
     }
 }
 

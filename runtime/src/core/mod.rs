@@ -5,6 +5,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod admit;
+pub(crate) mod baggage;
 pub(crate) mod batch;
 pub(crate) mod breaker;
 pub(crate) mod broker;
@@ -20,6 +21,7 @@ pub(crate) mod keys;
 pub(crate) mod known;
 pub(crate) mod life;
 pub(crate) mod mark;
+pub(crate) mod originals;
 pub(crate) mod pulse;
 pub(crate) mod redrive;
 pub(crate) mod rescue;

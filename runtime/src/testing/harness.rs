@@ -101,9 +101,19 @@ impl Harness {
     /// # Panics
     /// The payload does not serialise.
     pub async fn deliver(&self, payload: impl Payload) -> Outcome {
+        self.deliver_with(payload, &[]).await
+    }
+
+    /// Delivers an event of `payload` that came with these headers.
+    ///
+    /// # Panics
+    /// The payload does not serialise.
+    pub async fn deliver_with(&self, payload: impl Payload, headers: &[(&'static str, &str)]) -> Outcome {
         let envelope = envelope(&payload, &self.broker);
         let subject = envelope.subject();
-        self.put(message(&envelope));
+        let mut message = message(&envelope);
+        message.headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        self.put(message);
         // A consumer of its own: what the function emits may be of a type that it listens to itself.
         let delivery = self.broker.with(|server, now| {
             let inputs = server.subscribe(Stream::Events, vec![subject], usize::MAX);
