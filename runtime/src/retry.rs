@@ -46,7 +46,7 @@ impl Retry {
         }
         let bare = doubled(self.first.as_nanos(), attempt.saturating_sub(1)).min(self.at_most.as_nanos());
         let share = u128::from(mixed(jitter_seed) >> 32);
-        Some(of_nanos(bare + (bare * share >> 32)))
+        Some(of_nanos(bare + ((bare * share) >> 32)))
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod breaker;
 pub(crate) mod broker;
 pub(crate) mod commit;
 pub(crate) mod dead_letter;
+pub(crate) mod each;
 pub(crate) mod engine;
 pub(crate) mod group;
 pub(crate) mod inbound;

@@ -105,6 +105,24 @@ impl CloudEvent {
     }
 }
 
+/// The events that a head and a body are in either mode.
+#[cfg(feature = "testing")]
+pub(crate) fn read_any(head: &[(String, String)], body: &[u8], now: OffsetDateTime) -> Vec<Envelope> {
+    use axum::http::{HeaderName, HeaderValue};
+
+    let mut headers = HeaderMap::new();
+    for (name, value) in head {
+        let (name, value) = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()));
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.append(name, value);
+        }
+    }
+    let media_type = crate::http::body::media_type(&headers, "");
+    let binary = media_type.and_then(|media_type| CloudEvent::binary(&headers, &media_type, body));
+    let read = [binary, CloudEvent::structured(body)];
+    read.into_iter().flatten().filter_map(|event| event.into_envelope(now).ok()).collect()
+}
+
 fn refuse(why: impl std::fmt::Display) -> Problem {
     Problem::new(NOT_AN_EVENT, why.to_string())
 }

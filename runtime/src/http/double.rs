@@ -227,7 +227,7 @@ where
 /// A delivery from the stream of events.
 pub(crate) fn delivery(payload: &str, subject: Subject, headers: Vec<(String, String)>) -> Delivery<()> {
     let payload = Bytes::copy_from_slice(payload.as_bytes());
-    let time = time::OffsetDateTime::UNIX_EPOCH;
+    let time = OffsetDateTime::UNIX_EPOCH;
     Delivery {
         stream: Stream::Events,
         subject,

@@ -17,7 +17,7 @@ fn originals(list: Vec<(String, String)>) -> Originals {
         headers: list,
         payload,
         sequence: 1,
-        time: time::OffsetDateTime::UNIX_EPOCH,
+        time: OffsetDateTime::UNIX_EPOCH,
         delivered: 1,
         receipt: (),
     })

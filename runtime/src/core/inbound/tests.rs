@@ -20,7 +20,7 @@ fn delivery(stream: Stream, headers: &[(&str, &str)]) -> Delivery<()> {
         headers: headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
         payload: Bytes::from_static(EVENT.as_bytes()),
         sequence: 7,
-        time: time::OffsetDateTime::UNIX_EPOCH,
+        time: OffsetDateTime::UNIX_EPOCH,
         delivered: 1,
         receipt: (),
     }

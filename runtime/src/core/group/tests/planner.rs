@@ -195,6 +195,10 @@ impl Broker for Recorder {
         Ok(None)
     }
 
+    async fn last_at_leader(&self, _: Stream, _: &Subject) -> Result<Option<Stored>, Unavailable> {
+        Ok(None)
+    }
+
     async fn ack(&self, (): &()) {}
 
     async fn give_back(&self, (): &(), _: Duration) {}
@@ -203,6 +207,10 @@ impl Broker for Recorder {
 
     fn message_bytes_max(&self) -> usize {
         usize::MAX
+    }
+
+    fn ack_wait(&self) -> Duration {
+        Duration::from_secs(15)
     }
 
     fn now(&self) -> OffsetDateTime {
