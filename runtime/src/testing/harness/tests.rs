@@ -105,6 +105,13 @@ async fn a_dead_letter_has_the_headers_with_which_its_input_first_came() {
 }
 
 #[tokio::test]
+async fn a_time_that_no_clock_reaches_is_put_off_as_far_as_can_be_written() {
+    let billing = billing(vec![Err(Failure::retry_after(Duration::MAX, "not in this life"))]);
+    let outcome = billing.deliver(Sent::of("P-1")).await;
+    assert!(matches!(outcome, Outcome::Retried { attempt: 1, .. }), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn an_input_that_leaves_no_room_for_a_retry_is_a_dead_letter_with_all_its_bytes() {
     const MOST: usize = 1024 * 1024;
     let billing = billing(vec![Err(Failure::retry("first"))]);
