@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::handler::Takes;
 use crate::{EventKind, Incoming, Outgoing, Retry};
 
 /// What a function is to the rest of the system: its name, what it listens to (`I`), what it emits (`O`), and how it is
@@ -183,7 +184,8 @@ impl<I: Incoming, O: Outgoing> Contract<I, O> {
         self
     }
 
-    /// Gives the handler up to `size` inputs at a time; the handler then takes a [`Batch`](crate::Batch).
+    /// Gives the handler up to `size` inputs at a time; the handler then takes a [`Batch`](crate::Batch), and gives an
+    /// outcome for each of them, or, for the audit trail, one for the whole ([`Handler`](crate::Handler)).
     pub const fn batch(mut self, size: usize) -> Self {
         self.terms.batch = if size == 0 { 1 } else { size };
         self
@@ -202,6 +204,32 @@ impl<I: Incoming, O: Outgoing> Contract<I, O> {
 }
 
 impl Terms {
+    /// Whether the inputs are entries of the audit trail: a batch of them is committed as a whole, guarded by the state
+    /// that it leads to, and none of them is ever given up.
+    pub(crate) const fn is_trail(&self) -> bool {
+        matches!(self.reads, Source::Audit)
+    }
+
+    /// What is wrong with the contract for a handler that `takes` this.
+    pub(crate) fn faults_with(&self, takes: Takes) -> Vec<String> {
+        let mut faults = self.faults();
+        let (name, batch) = (self.name, self.batch);
+        match (takes, self.reads) {
+            (Takes::One, _) if batch > 1 => faults.push(format!(
+                "the contract of {name} says batch({batch}), and its handler takes one event at a time"
+            )),
+            (Takes::Batch, Source::Events) => faults.push(format!(
+                "{name} reads events, so its handler must give an outcome for each of a batch: \
+                 Result<Vec<Result<_, Failure>>, Failure>, and no State"
+            )),
+            (Takes::Each, Source::Audit) => faults.push(format!(
+                "{name} reads the audit trail, which is committed batch by batch: its handler must take a State"
+            )),
+            _ => {}
+        }
+        faults
+    }
+
     /// What is wrong with the contract, each a sentence; empty if nothing is.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();

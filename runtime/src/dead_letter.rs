@@ -63,7 +63,8 @@ impl DeadLetter {
     /// Reads a message of the dead letter stream.
     ///
     /// # Errors
-    /// A header is missing that every dead letter has: it was not written by this runtime.
+    /// A header is missing that every dead letter has: it was not written by this runtime. A letter without any header
+    /// is one whose input left no room for them; its subject and its bytes tell what they can.
     pub fn read(
         sequence: u64,
         subject: &str,
@@ -74,6 +75,9 @@ impl DeadLetter {
         let find =
             |name: &str| headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str());
         let must = |header| find(header).ok_or(NoDeadLetter { sequence, header });
+        if headers.is_empty() {
+            return Self::of_bytes_only(sequence, subject, at, payload);
+        }
         Ok(Self {
             sequence,
             subject: Subject::from_broker(subject),
@@ -91,6 +95,35 @@ impl DeadLetter {
         })
     }
 
+    fn of_bytes_only(
+        sequence: u64,
+        subject: &str,
+        at: OffsetDateTime,
+        payload: Bytes,
+    ) -> Result<Self, NoDeadLetter> {
+        let function = subject.split('.').nth(1).unwrap_or_default();
+        let envelope =
+            Envelope::read(&payload).map_err(|_| NoDeadLetter { sequence, header: headers::SUBJECT })?;
+        Ok(Self {
+            sequence,
+            subject: Subject::from_broker(subject),
+            at,
+            function: function.to_owned(),
+            reason: Reason::of_code(""),
+            error: "its bytes left no room to say more: the function's log does".into(),
+            input: envelope.subject(),
+            origin: String::new(),
+            history: Vec::new(),
+            headers: Vec::new(),
+            payload,
+        })
+    }
+
+    /// The headers with which the input first came, in the order of their names; several of one name in their own.
+    pub fn original_headers(&self) -> Vec<(String, String)> {
+        self.header(headers::HEADERS).and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+    }
+
     /// The input's envelope, if its bytes are an event.
     pub fn envelope(&self) -> Option<Envelope> {
         Envelope::read(&self.payload).ok()
@@ -105,5 +138,41 @@ impl DeadLetter {
     /// redrive which was interrupted can be done again and happens once.
     pub fn redrive_id(&self) -> String {
         derive(&["redrive", self.subject.as_str(), &self.sequence.to_string()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const EVENT: &str = r#"{"id":"e","type":"orders.placed","aggregate_id":"O","data":{},"timestamp":"2026-01-01T00:00:00Z"}"#;
+
+    fn read(headers: Vec<(String, String)>, payload: Bytes) -> Result<DeadLetter, NoDeadLetter> {
+        DeadLetter::read(7, "dlq.payment.x", OffsetDateTime::UNIX_EPOCH, headers, payload)
+    }
+
+    #[test]
+    fn one_of_bytes_only_still_tells_its_input() {
+        let letter = read(vec![], Bytes::from_static(EVENT.as_bytes())).unwrap();
+        assert_eq!((letter.input.as_str(), letter.function.as_str()), ("orders.placed.O.e", "payment"));
+        assert!(read(vec![], Bytes::from_static(b"{")).is_err());
+        assert!(read(vec![("X".into(), "1".into())], Bytes::from_static(EVENT.as_bytes())).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_stands_in_a_letter_is_read_without_harm_and_kept(
+            values in prop::collection::vec(".{0,60}", 5),
+            payload in prop::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let names =
+                [headers::REASON, headers::SUBJECT, headers::FUNCTION, headers::HISTORY, headers::HEADERS];
+            let headers: Vec<_> = names.iter().map(|name| (*name).to_owned()).zip(values).collect();
+            let letter = read(headers.clone(), payload.clone().into()).unwrap();
+            prop_assert_eq!(&letter.headers, &headers);
+            prop_assert_eq!(&letter.payload, &payload);
+            let _ = (letter.envelope(), letter.original_headers(), letter.redrive_id());
+        }
     }
 }

@@ -106,7 +106,7 @@ impl<O> From<Option<O>> for Effects<O> {
 }
 
 /// Effects whose types are gone.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Erased {
     pub(crate) events: Vec<Outbound>,
     pub(crate) writes: Vec<Write>,

@@ -230,6 +230,8 @@ pub fn rfc3339(moment: OffsetDateTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
 
     const ARTICLE: &str = r#"{"id":"6f1f0e9c-7f5a-4a53-9d0a-8a8f4a3a3c55","type":"orders.placed","aggregate_id":"ORD-1",
         "data":{"order_id":"ORD-1","customer_id":"C-1","amount":12.50},"timestamp":"2025-01-02T03:04:05.123456789Z",
@@ -278,5 +280,73 @@ mod tests {
     fn ids_with_dots_spaces_and_wildcards_make_one_token_each() {
         let event = Envelope::read(ARTICLE.replace("\"ORD-1\",\n", "\"a.b *>\",\n").as_bytes()).unwrap();
         assert_eq!(event.subject().as_str().split('.').count(), 4);
+    }
+
+    /// Numbers as JSON writes them: of any size, any precision, and any form.
+    fn number() -> impl Strategy<Value = String> {
+        "-?(0|[1-9][0-9]{0,40})(\\.[0-9]{1,40})?([eE][+-]?[0-9]{1,4})?"
+    }
+
+    fn json() -> impl Strategy<Value = String> {
+        let text = |text: String| serde_json::to_string(&text).unwrap();
+        let leaf = prop_oneof![number(), ".{0,20}".prop_map(text), Just("null".into()), Just("true".into())];
+        leaf.prop_recursive(4, 24, 4, move |inner| {
+            let member =
+                (".{0,8}".prop_map(text), inner.clone()).prop_map(|(name, value)| format!("{name}:{value}"));
+            prop_oneof![
+                prop::collection::vec(inner, 0..4).prop_map(|list| format!("[{}]", list.join(", "))),
+                prop::collection::vec(member, 0..4).prop_map(|list| format!("{{{}}}", list.join(","))),
+            ]
+        })
+    }
+
+    fn moment() -> impl Strategy<Value = OffsetDateTime> {
+        // Every second from year 1 to year 9999, to the nanosecond.
+        (-62_135_596_800i64..=253_402_300_799, 0i64..1_000_000_000).prop_map(|(seconds, nanos)| {
+            OffsetDateTime::from_unix_timestamp(seconds).unwrap() + time::Duration::nanoseconds(nanos)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn an_event_survives_the_wire_whatever_its_data(
+            data in json(), extra in json(), id in "[^\\p{Cc}]{1,32}", aggregate_id in "[^\\p{Cc}]{1,32}", at in moment(),
+        ) {
+            let quoted = |text: &str| serde_json::to_string(text).unwrap();
+            let wire = format!(
+                r#"{{"extra":{extra},"id":{},"type":"a.b","aggregate_id":{},"data":{data},"timestamp":"{}","version":{extra}}}"#,
+                quoted(&id), quoted(&aggregate_id), rfc3339(at),
+            );
+            let event = Envelope::read(wire.as_bytes()).unwrap();
+            prop_assert_eq!((&event.id, &event.aggregate_id, event.timestamp), (&id, &aggregate_id, at));
+            prop_assert_eq!(event.data.get(), &data, "to the byte");
+            let again = Envelope::read(&event.write().unwrap()).unwrap();
+            prop_assert_eq!((again.data.get(), &again.id, again.timestamp), (event.data.get(), &event.id, at));
+            prop_assert_eq!(&again.trace_id, &event.trace_id);
+            prop_assert_eq!(again.subject(), event.subject());
+        }
+
+        #[test]
+        fn every_digit_of_a_number_is_kept(number in number()) {
+            let value: Value = serde_json::from_str(&number).unwrap();
+            // An exponent is written in one way; its digits are all there.
+            let plain = |text: &str| text.to_ascii_lowercase().replace('+', "");
+            prop_assert_eq!(plain(&value.to_string()), plain(&number));
+        }
+
+        #[test]
+        fn a_moment_is_written_as_the_broker_and_everybody_reads_it(at in moment()) {
+            let text = rfc3339(at);
+            prop_assert_eq!(OffsetDateTime::parse(&text, &Rfc3339), Ok(at));
+            prop_assert!(text.ends_with('Z') && text.is_ascii() && !text.contains(' '), "{}", text);
+        }
+
+        #[test]
+        fn no_bytes_are_read_with_harm(bytes in prop::collection::vec(any::<u8>(), 0..120), text in json()) {
+            let _ = Envelope::read(&bytes);
+            let _ = Envelope::read(text.as_bytes());
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::description::{Description, EndpointDescription};
 use crate::endpoint::Endpoint;
 use crate::environment::Environment;
-use crate::handler::{Bindings, Handler};
+use crate::handler::{Bindings, Handler, Takes};
 use crate::http;
 use crate::serve::{self, Settings};
 use crate::{Contract, Incoming, Outgoing, Terms};
@@ -32,6 +32,7 @@ pub(crate) const EXIT_CONFIG: u8 = 78;
 #[must_use = "a function does nothing until it is run"]
 pub struct Function {
     terms: Terms,
+    takes: Takes,
     bind: Box<dyn FnOnce(&mut Environment) -> Bindings>,
     endpoints: Vec<Endpoint>,
 }
@@ -54,6 +55,7 @@ impl Function {
     {
         Self {
             terms: contract.terms(),
+            takes: <H as Handler<'static, D, I, O, Form>>::TAKES,
             bind: Box::new(move |env| Bindings::new(contract, deps(env), handler)),
             endpoints: Vec::new(),
         }
@@ -104,7 +106,7 @@ impl Function {
 
     /// What is wrong with the program itself.
     fn faults(&self) -> Vec<String> {
-        let mut faults = self.terms.faults();
+        let mut faults = self.terms.faults_with(self.takes);
         // The trigger is configuration: the paths must do with it and without it.
         faults.extend(http::server::faults(&self.endpoints, true));
         let emits = |endpoint: &Endpoint| self.terms.emits.iter().any(|kind| kind.name == endpoint.kind.name);

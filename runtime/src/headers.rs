@@ -18,5 +18,12 @@ pub const ERROR: &str = "Jetlag-Error";
 pub const ORIGIN: &str = "Jetlag-Origin";
 /// On a redriven input: what makes it another cause than the one that died.
 pub const REDRIVE: &str = "Jetlag-Redrive";
+/// On an admitted event, a retry and a dead letter: the headers with which the input first came, as JSON: a list of
+/// pairs of name and value. They are data: nothing in them is ever taken for an instruction.
+pub const HEADERS: &str = "Jetlag-Headers";
+/// On an admitted event, a retry and a dead letter: what did not fit and was left out, such as `headers 3, history 2`.
+pub const DROPPED: &str = "Jetlag-Dropped";
 /// W3C trace context; lower case, since header names are case-sensitive here.
 pub const TRACEPARENT: &str = "traceparent";
+/// What the systems that take part in a trace say to themselves; it goes along with `traceparent`.
+pub const TRACESTATE: &str = "tracestate";

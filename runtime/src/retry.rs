@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use serde::Serialize;
 
 /// Exponential backoff with jitter and a maximum of attempts.
@@ -45,15 +44,36 @@ impl Retry {
         if attempt >= self.attempts {
             return None;
         }
-        let mut delays = ExponentialBuilder::new()
-            .with_min_delay(self.first)
-            .with_max_delay(self.at_most)
-            .with_max_times(attempt as usize)
-            .with_jitter()
-            .with_jitter_seed(jitter_seed)
-            .build();
-        delays.nth(attempt.saturating_sub(1) as usize)
+        let bare = doubled(self.first.as_nanos(), attempt.saturating_sub(1)).min(self.at_most.as_nanos());
+        let share = u128::from(mixed(jitter_seed) >> 32);
+        Some(of_nanos(bare + ((bare * share) >> 32)))
     }
+}
+
+/// `nanos`, doubled so many times.
+fn doubled(nanos: u128, times: u32) -> u128 {
+    if nanos == 0 || times < nanos.leading_zeros() {
+        nanos.checked_shl(times).unwrap_or(0)
+    } else {
+        u128::MAX
+    }
+}
+
+/// The longest duration where `nanos` are more than that.
+fn of_nanos(nanos: u128) -> Duration {
+    const SECOND: u128 = 1_000_000_000;
+    match (u64::try_from(nanos / SECOND), u32::try_from(nanos % SECOND)) {
+        (Ok(seconds), Ok(rest)) => Duration::new(seconds, rest),
+        _ => Duration::MAX,
+    }
+}
+
+/// Spreads seeds that differ little over the whole range (SplitMix64).
+const fn mixed(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 #[cfg(test)]
@@ -76,8 +96,34 @@ mod tests {
             let retry = Retry::exponential(SECOND).at_most(60 * SECOND).attempts(30);
             let bare = (SECOND * 2u32.pow(attempt - 1)).min(60 * SECOND);
             let delay = retry.delay_after(attempt, seed).unwrap();
-            prop_assert!(delay >= bare && delay <= bare * 2 + SECOND, "{delay:?} after attempt {attempt}");
+            prop_assert!(delay >= bare && delay < bare * 2, "{delay:?} after attempt {attempt}");
             prop_assert_eq!(retry.delay_after(attempt, seed), Some(delay));
+        }
+
+        #[test]
+        fn no_setting_and_no_attempt_overflows_or_waits_longer_than_allowed(
+            first in any::<Duration>(), at_most in any::<Duration>(), attempts: u32, attempt: u32, seed: u64,
+        ) {
+            let retry = Retry::exponential(first).at_most(at_most).attempts(attempts);
+            match retry.delay_after(attempt, seed) {
+                None => prop_assert!(attempt >= attempts.max(1)),
+                Some(delay) => {
+                    prop_assert!(delay >= first.min(at_most) && delay <= at_most.saturating_mul(2));
+                    // The same jitter: only the doubling tells.
+                    if let Some(next) = retry.delay_after(attempt.saturating_add(1), seed) {
+                        prop_assert!(next >= delay, "{next:?} after {delay:?}");
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn what_failed_together_does_not_come_back_together(seed in 0..u64::MAX - 64) {
+            let retry = Retry::exponential(SECOND);
+            let mut delays: Vec<_> = (0..64).map(|n| retry.delay_after(1, seed + n).unwrap()).collect();
+            delays.sort_unstable();
+            let (first, last) = (delays[0], delays[63]);
+            prop_assert!(last - first > SECOND / 2, "64 neighbours within {:?}", last - first);
         }
     }
 }

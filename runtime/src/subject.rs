@@ -117,6 +117,7 @@ pub struct EventSubject {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn an_events_subject_reads_back_whatever_its_ids_hold() {
@@ -128,5 +129,66 @@ mod tests {
         );
         assert_eq!(Subject::of_state("inventory", "stock", "a/b").as_str(), "state.inventory.stock%2Fa%2Fb");
         assert_eq!(Subject::from_broker("orders.placed.x").parse_event(), None);
+    }
+
+    /// Ids that mean something in a subject, and any other.
+    fn hostile() -> impl Strategy<Value = String> {
+        prop_oneof![".*", "[.*> %a/-]{0,12}", "\\PC{0,40}", Just(String::new()), Just("state.x.>".to_owned())]
+    }
+
+    fn tokens(subject: &Subject) -> usize {
+        subject
+            .as_str()
+            .split('.')
+            .filter(|token| !token.is_empty() && !token.contains([' ', '>', '\t']))
+            .count()
+    }
+
+    proptest! {
+        #[test]
+        fn every_event_reads_back_from_its_subject_and_from_no_other(
+            kind in "[a-z0-9_-]{1,8}\\.[a-z0-9_-]{1,8}", one in hostile(), other in hostile(), id in hostile(),
+        ) {
+            let subject = Subject::of_event(&kind, &one, &id);
+            let expected = EventSubject { kind: kind.clone(), aggregate_id: one.clone(), event_id: id.clone() };
+            prop_assert_eq!(Subject::from_broker(subject.as_str()).parse_event(), Some(expected));
+            prop_assert_eq!(subject.as_str().contains('*'), false);
+            prop_assert_eq!(subject == Subject::of_event(&kind, &other, &id), one == other);
+            prop_assert_eq!(Subject::of_event(&kind, &one, &other) == Subject::of_event(&kind, &other, &one), one == other);
+        }
+
+        #[test]
+        fn no_id_changes_the_shape_of_a_subject(id in hostile(), key in hostile(), attempt: u32) {
+            let made = [
+                (Subject::of_event("a.b", &id, &key), 4),
+                (Subject::of_receipt("f", &id, &key), 4),
+                (Subject::of_state("f", "kind", &key), 3),
+                (Subject::of_schedule("f", &id, attempt), 4),
+                (Subject::of_retry("f", &id, attempt), 4),
+                (Subject::of_dead_letter("f", &id), 3),
+                (Subject::any_under_id(&id, &key), 4),
+            ];
+            for (subject, count) in made {
+                prop_assert_eq!(subject.as_str().split('.').count(), count, "{}", subject);
+                prop_assert_eq!(tokens(&subject), count, "{}", subject);
+            }
+        }
+
+        #[test]
+        fn different_keys_are_different_state(kind in "[a-z-]{1,5}", one in hostile(), other in hostile()) {
+            let same = Subject::of_state("f", &kind, &one) == Subject::of_state("f", &kind, &other);
+            prop_assert_eq!(same, one == other);
+            // A kind has no slash, so that it cannot run into its key.
+            let longer = Subject::of_state("f", &format!("{kind}x"), &other);
+            prop_assert!(longer != Subject::of_state("f", &kind, &one));
+        }
+
+        #[test]
+        fn no_text_is_parsed_with_harm(text in ".{0,60}") {
+            if let Some(parts) = Subject::from_broker(&text).parse_event() {
+                let again = Subject::of_event(&parts.kind, &parts.aggregate_id, &parts.event_id);
+                prop_assert_eq!(again.as_str(), text);
+            }
+        }
     }
 }

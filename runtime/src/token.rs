@@ -89,6 +89,11 @@ mod tests {
         }
 
         #[test]
+        fn different_texts_are_different_tokens(one in "[a.% -]{0,6}", other in "[a.% -]{0,6}") {
+            prop_assert_eq!(encode(&one) == encode(&other), one == other);
+        }
+
+        #[test]
         fn what_decodes_encodes_to_the_same_token(token in "[A-Za-z0-9%_-]{0,24}") {
             if let Some(text) = decode(&token) {
                 prop_assert_eq!(encode(&text), token);

@@ -95,3 +95,98 @@ async fn bad_events_on_the_stream_become_dead_letters_with_a_reason() {
     assert_eq!(opened.events("orders.placed.*.*").await.len(), 1);
     opened.shop.close().await;
 }
+
+/// Headers that tell the broker or the runtime what to do, as a stranger may write them.
+#[tokio::test]
+async fn instructions_in_the_headers_of_an_event_from_outside_are_data() {
+    let opened = Opened::new().await;
+    let placed = |id: &str, amount: &str| {
+        format!(
+            r#"{{"id":"{id}","type":"orders.placed","aggregate_id":"{id}","data":{{"order_id":"{id}","customer_id":"C","amount":{amount},"currency":"GBP"}},"timestamp":"2026-11-21T14:00:00Z","trace_id":""}}"#
+        )
+    };
+    // Those that the broker refuses at the door tell their sender so; those that it takes do nothing further on.
+    let instructions = [
+        ("Nats-Schedule", "@at 2026-01-01T00:00:00Z"),
+        ("Nats-Schedule-Target", "retry.payment.x.1"),
+        ("Nats-TTL", "1s"),
+        ("Nats-Rollup", "all"),
+        ("Nats-Expected-Last-Subject-Sequence", "77"),
+        ("Nats-Expected-Last-Subject-Sequence-Subject", "*.*.H.*"),
+        ("Nats-Expected-Last-Msg-Id", "x"),
+        ("Nats-Incr", "1"),
+        ("Nats-Batch-Id", "b"),
+        ("Nats-Marker-Reason", "Purge"),
+    ];
+    let mut taken = 1;
+    for (number, header) in instructions.iter().enumerate() {
+        let event = placed(&format!("I-{number}"), "1");
+        if opened.operator.publish_with("orders.placed", &[*header], event.into()).await.is_ok() {
+            taken += 1;
+        }
+    }
+    assert!(taken < instructions.len(), "the broker itself refuses most of them");
+    let hostile = [
+        ("Nats-Msg-Id", "m-1"),
+        ("Nats-Stream-Source", "EVENTS 1 > > state.inventory.stock%2FA"),
+        ("Jetlag-Redrive", "again"),
+        ("Jetlag-Attempt", "8"),
+        ("Jetlag-Subject", "state.inventory.stock%2FA"),
+        ("Jetlag-History", r#"[{"attempt":7,"at":"2026-01-01T00:00:00Z","error":"x"}]"#),
+        ("Jetlag-Reason", "rejected"),
+        ("Jetlag-Headers", "[[1]]"),
+        ("X-Tenant", "a"),
+        ("X-Tenant", "b: é"),
+    ];
+    opened.operator.publish_with("orders.placed", &hostile, placed("H", "10").into()).await.unwrap();
+    for kind in ["inventory.reserved", "payments.processed", "orders.confirmed", "notifications.sent"] {
+        until(&format!("{taken} events {kind}"), async || {
+            (opened.events(&format!("{kind}.*.*")).await.len() == taken).then_some(())
+        })
+        .await;
+    }
+    for admitted in opened.events("orders.placed.*.*").await {
+        let ours = ["Jetlag-Attempt", "Jetlag-Cause", "Jetlag-Function", "Jetlag-Headers"];
+        let own =
+            |name: &str| ours.contains(&name) || name.starts_with("Nats-Expected-Last-Subject-Sequence");
+        assert!(admitted.headers.iter().all(|(name, _)| own(name)), "{:?}", admitted.headers);
+        assert_eq!(admitted.header("Jetlag-Attempt"), Some("1"));
+    }
+    assert_eq!(opened.operator.stream_state(DEAD_LETTERS).await.unwrap().messages, 0);
+
+    // One that dies keeps all of it, and so does its redrive, which dies again.
+    let dying = "inventory.reserved";
+    let mut original: Vec<(String, String)> =
+        hostile.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let list: Vec<(&str, &str)> = original
+        .iter()
+        .filter(|(name, _)| name != "Nats-Msg-Id" && name != "Jetlag-Headers")
+        .map(|(n, v)| (n.as_str(), v.as_str()))
+        .collect();
+    let bad = format!(
+        r#"{{"id":"d-1","type":"{dying}","aggregate_id":"D","data":{{}},"timestamp":"2026-11-21T14:00:00Z","trace_id":""}}"#
+    );
+    opened.operator.publish_with(&format!("{dying}.D.d-1"), &list, bad.clone().into()).await.unwrap();
+    let letters = async |count: usize| {
+        until(&format!("{count} dead letters of payment"), async || {
+            let letters = opened.operator.dead_letters(1).await.ok()?.into_iter().flatten();
+            let letters: Vec<_> = letters.filter(|letter| letter.function == "payment").collect();
+            (letters.len() == count).then_some(letters)
+        })
+        .await
+    };
+    let first = letters(1).await.remove(0);
+    assert_eq!(first.header("Jetlag-Reason"), Some("invalid_data"));
+    assert_eq!(first.input.as_str(), "inventory.reserved.D.d-1");
+    assert!(first.header("Jetlag-Redrive").is_none());
+    let mut sent: Vec<(String, String)> =
+        list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    // Names come sorted; the values of one name in their order.
+    sent.sort_by(|(one, _), (other, _)| one.cmp(other));
+    assert_eq!(first.original_headers(), sent);
+    opened.operator.redrive(&first, "ann").await.unwrap();
+    let second = letters(2).await.remove(1);
+    assert_eq!(second.header("Jetlag-Redrive"), Some(first.redrive_id().as_str()));
+    assert_eq!((second.original_headers(), &second.payload[..]), (sent, bad.as_bytes()));
+    opened.shop.close().await;
+}

@@ -76,7 +76,12 @@ pub fn open(world: &mut World) -> Shop {
     let gateway = Arc::new(Gateway::new(world.dice()));
     let oracle = Arc::new(Oracle::new(world.dice()));
     let processes = || usize::try_from(dice.one_of(&[1u64, 2, 2, 3])).unwrap();
-    world.deploy(vary(&dice, desk::CONTRACT), processes(), (), desk::end);
+    let desk = vary(&dice, desk::CONTRACT);
+    if dice.chance(500) {
+        world.deploy(desk.batch(4), processes(), (), desk::end_each);
+    } else {
+        world.deploy(desk, processes(), (), desk::end);
+    }
     world.deploy(vary(&dice, stockroom::CONTRACT), processes(), (), stockroom::keep);
     world.deploy(vary(&dice, till::CONTRACT), processes(), Arc::clone(&gateway), till::charge);
     world.deploy(vary(&dice, shop::oracle::CONTRACT), processes(), Arc::clone(&oracle), shop::oracle::ask);

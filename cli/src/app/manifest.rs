@@ -109,7 +109,7 @@ impl Manifest {
         Self::parse(path, &std::fs::read_to_string(path).map_err(unreadable)?)
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self, Problem> {
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, Problem> {
         // A file of nothing but comments is a manifest that says nothing.
         let says_nothing =
             text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));

@@ -48,6 +48,14 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// Tells a function whether to make its own streams and consumers.
 const PROVISION_VARIABLE: &str = "JETLAG_PROVISION";
 
+/// Whether `text` is a manifest, with everything that is wrong with it.
+///
+/// # Errors
+/// It is not: the message names the line.
+pub fn check_manifest(text: &str) -> Result<(), Problem> {
+    manifest::Manifest::parse(Path::new(manifest::FILE), text).map(drop)
+}
+
 /// How to start an application.
 #[derive(Debug, Clone)]
 pub struct Options {

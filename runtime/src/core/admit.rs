@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::core::baggage::{Baggage, TooLarge};
 use crate::core::broker::{Broker, Delivery, Expect, Message, PublishError, Stream};
-use crate::core::commit::provenance;
+use crate::core::commit::{event_bytes_max, provenance};
 use crate::core::engine::{Engine, FULL_DELAY, RELEASE_DELAY};
 use crate::core::inbound::{Cause, Inbound, Unreadable};
 use crate::core::judge::Disposition;
 use crate::core::life::{answer, reject};
+use crate::core::originals::Originals;
 use crate::event::Envelope;
 use crate::failure::{Reason, chain};
 use crate::subject::Subject;
@@ -18,23 +20,41 @@ pub(crate) async fn admit<B: Broker>(engine: Arc<Engine<B>>, delivery: Delivery<
     let _held = engine.pulse.hold(delivery.receipt.clone());
     let disposition = match check(&engine.terms, &delivery) {
         Ok((inbound, kind)) => {
-            let message = admission(&inbound.cause, &inbound.input.envelope, kind, delivery.payload.clone());
-            match publish_once(&*engine.broker, message).await {
+            let mut message =
+                admission(&inbound.cause, &inbound.input.envelope, kind, delivery.payload.clone());
+            let most = event_bytes_max(engine.broker.message_bytes_max());
+            let baggage = Baggage { originals: Originals::of(&delivery), ..Baggage::default() };
+            let admitted = match baggage.load(&mut message, most) {
+                Ok(()) => publish_once(&*engine.broker, message).await.map_err(NotAdmitted::Broker),
+                Err(too_large) => Err(NotAdmitted::TooLarge(too_large)),
+            };
+            match admitted {
                 Ok(Admission::Now | Admission::Again) => Disposition::Ack { already: false },
+                Err(NotAdmitted::TooLarge(TooLarge { bytes, most })) => {
+                    let error = format!("an event of {bytes} bytes; it may have {most}");
+                    reject(&engine, &delivery, Unreadable { reason: Reason::NotAnEvent, error }).await
+                }
                 Ok(Admission::Taken(by)) => {
                     let error = format!("{} is there once, and {by} came first", kind.name);
                     reject(&engine, &delivery, Unreadable { reason: Reason::AlreadyExists, error }).await
                 }
-                Err(PublishError::Full) => {
+                Err(NotAdmitted::Broker(PublishError::Full)) => {
                     Disposition::Release { after: FULL_DELAY, why: "the stream of events is full".into() }
                 }
-                Err(error) => Disposition::Release { after: RELEASE_DELAY, why: chain(&error) },
+                Err(NotAdmitted::Broker(error)) => {
+                    Disposition::Release { after: RELEASE_DELAY, why: chain(&error) }
+                }
             }
         }
         Err(unreadable) => reject(&engine, &delivery, unreadable).await,
     };
     engine.meter.admitted(delivery.subject.as_str(), &disposition);
     answer(&*engine.broker, &delivery, &disposition).await;
+}
+
+enum NotAdmitted {
+    Broker(PublishError),
+    TooLarge(TooLarge),
 }
 
 /// What became of an event that is to be there once.

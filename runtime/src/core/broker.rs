@@ -30,8 +30,6 @@ pub(crate) enum Stream {
 pub(crate) struct Message {
     pub(crate) subject: Subject,
     pub(crate) headers: Vec<(&'static str, String)>,
-    /// Headers that came with the message that this one carries on, under whatever names they had.
-    pub(crate) original: Vec<(String, String)>,
     pub(crate) payload: Bytes,
     pub(crate) expect: Option<Expect>,
     pub(crate) keep: Keep,
@@ -40,18 +38,15 @@ pub(crate) struct Message {
 
 impl Message {
     pub(crate) fn new(subject: Subject, payload: Bytes) -> Self {
-        let (headers, original) = (Vec::new(), Vec::new());
-        Self { subject, headers, original, payload, expect: None, keep: Keep::Default, schedule: None }
+        Self { subject, headers: Vec::new(), payload, expect: None, keep: Keep::Default, schedule: None }
     }
 
     /// The bytes that count against the broker's limits, roughly: subject, headers and payload.
     pub(crate) fn size(&self) -> usize {
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
-        let original: usize = self.original.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
         let scope = self.expect.as_ref().and_then(|expect| expect.scope.as_ref());
         self.subject.as_str().len()
             + headers
-            + original
             + self.payload.len()
             + scope.map_or(0, |s| s.as_str().len())
             + HEADER_BYTES
@@ -133,6 +128,11 @@ pub(crate) struct Delivery<R> {
 impl<R> Delivery<R> {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         find(&self.headers, name)
+    }
+
+    /// The last value of the header `name`.
+    pub(crate) fn last_header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 

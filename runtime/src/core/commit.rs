@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use time::OffsetDateTime;
 
+use crate::core::baggage::ROOM_BYTES;
 use crate::core::broker::{Expect, Keep, Message};
 use crate::core::inbound::Cause;
 use crate::effects::{Erased, Write};
@@ -48,9 +49,28 @@ impl Plan {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let writes = self.writes.iter().map(|write| write.value.len() + write.subject.as_str().len() + 256);
-        self.events.iter().map(Message::size).chain(writes).sum()
+        self.events.iter().map(Message::size).chain(self.writes.iter().map(StateWrite::size)).sum()
     }
+}
+
+impl StateWrite {
+    /// The message that makes it true, where the last one on its subject has `sequence`.
+    pub(crate) fn message(&self, sequence: u64) -> Message {
+        let mut message = Message::new(self.subject.clone(), self.value.clone());
+        message.keep = self.keep;
+        message.expect = Some(Expect { sequence, scope: None });
+        message
+    }
+
+    fn size(&self) -> usize {
+        self.message(0).size()
+    }
+}
+
+/// The most bytes that an event may have where the broker takes messages of `message_bytes_max`: its retry and its
+/// dead letter carry more than it does.
+pub(crate) const fn event_bytes_max(message_bytes_max: usize) -> usize {
+    message_bytes_max.saturating_sub(ROOM_BYTES)
 }
 
 /// Plans the commit of `effects`, which follow from `cause`.
@@ -159,6 +179,9 @@ pub(crate) fn provenance(cause: &Cause) -> Vec<(&'static str, String)> {
     if let Some(traceparent) = &cause.traceparent {
         list.push((headers::TRACEPARENT, traceparent.to_string()));
     }
+    if let Some(tracestate) = &cause.tracestate {
+        list.push((headers::TRACESTATE, tracestate.to_string()));
+    }
     list
 }
 
@@ -181,11 +204,16 @@ fn within_limits(plan: Plan, message_bytes_max: usize) -> Result<Plan, Failure> 
     if plan.bytes() > GROUP_BYTES_MAX {
         return too_large(format!("{} bytes; one commit holds {GROUP_BYTES_MAX}", plan.bytes()));
     }
-    let largest =
-        plan.events.iter().map(Message::size).chain(plan.writes.iter().map(|w| w.value.len() + 512)).max();
-    match largest {
+    let events_max = event_bytes_max(message_bytes_max);
+    match plan.events.iter().map(Message::size).max() {
+        Some(bytes) if bytes > events_max => {
+            return too_large(format!("an event of {bytes} bytes; it may have {events_max}"));
+        }
+        _ => {}
+    }
+    match plan.writes.iter().map(StateWrite::size).max() {
         Some(bytes) if bytes > message_bytes_max => {
-            too_large(format!("a message of {bytes} bytes; the broker takes {message_bytes_max}"))
+            too_large(format!("a value of state of {bytes} bytes; the broker takes {message_bytes_max}"))
         }
         _ => Ok(plan),
     }

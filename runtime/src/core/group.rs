@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::core::broker::{Broker, Expect, Message, PublishError, Stream};
+use crate::core::broker::{Broker, Message, PublishError, Stream};
 use crate::core::commit::{GROUP_BYTES_MAX, GROUP_MESSAGES_MAX, Plan};
 use crate::core::states::{Committed, Stale, States, Table};
 use crate::failure::Reason;
@@ -207,9 +207,7 @@ fn assemble(table: &mut Table, group: Vec<Submission>) -> (Assembled, Vec<Submis
             let sequence = table.committed(&write.subject).map_or(0, |committed| committed.sequence);
             let at = folded.get(&write.subject).map_or(values.len(), |(at, _)| *at);
             folded.insert(write.subject.clone(), (at, *version));
-            let mut message = Message::new(write.subject.clone(), write.value.clone());
-            message.keep = write.keep;
-            message.expect = Some(Expect { sequence, scope: None });
+            let message = write.message(sequence);
             match values.get_mut(at) {
                 Some(earlier) => *earlier = message,
                 None => values.push(message),

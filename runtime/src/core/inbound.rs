@@ -11,11 +11,8 @@ use crate::event::Envelope;
 use crate::failure::{Reason, chain};
 use crate::handler::Input;
 use crate::subject::Subject;
-use crate::telemetry::traceparent::Traceparent;
+use crate::telemetry::traceparent::{Traceparent, tracestate};
 use crate::{Terms, headers, identity};
-
-/// How many attempts a history remembers; older ones are dropped.
-pub(crate) const HISTORY_MAX: usize = 16;
 
 /// What an output follows from: a function and an input. Everything that a run derives is derived from this.
 #[derive(Debug, Clone)]
@@ -29,6 +26,8 @@ pub(crate) struct Cause {
     pub(crate) attempt: u32,
     pub(crate) trace_id: String,
     pub(crate) traceparent: Option<Arc<str>>,
+    /// The `tracestate` that came with it, unread.
+    pub(crate) tracestate: Option<Arc<str>>,
 }
 
 impl Cause {
@@ -86,7 +85,8 @@ impl Inbound {
     /// Reads `delivery` as far as possible: a trail holds what came, whatever it is.
     pub(crate) fn record<R>(terms: &Terms, delivery: &Delivery<R>) -> Self {
         let original = delivery
-            .header("Nats-Stream-Source")
+            // The last of them: the broker puts its own behind whatever was there.
+            .last_header("Nats-Stream-Source")
             // Stream, sequence, filter, destination, and then the subject that it had there.
             .and_then(|source| source.split(' ').nth(4))
             .map_or_else(|| delivery.subject.clone(), Subject::from_broker);
@@ -112,13 +112,10 @@ impl Inbound {
         subject: Subject,
         delivery: &Delivery<R>,
     ) -> Self {
-        let attempt = match delivery.stream {
-            Stream::Retry => {
-                delivery.header(headers::ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1)
-            }
-            _ => 1,
-        };
-        let history = delivery.header(headers::HISTORY).and_then(|json| serde_json::from_str(json).ok());
+        // Only on a retry are these the runtime's own words. On anything else they are a stranger's, and say nothing.
+        let told = |name| delivery.header(name).filter(|_| delivery.stream == Stream::Retry);
+        let attempt = told(headers::ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1).max(1);
+        let history = told(headers::HISTORY).and_then(|json| serde_json::from_str(json).ok());
         let traceparent: Option<Arc<str>> = delivery.header(headers::TRACEPARENT).map(Into::into);
         // An event that names no trace belongs to the one of the message that brought it.
         let came: Option<Traceparent> = traceparent.as_deref().and_then(|text| text.parse().ok());
@@ -130,9 +127,11 @@ impl Inbound {
                 function,
                 subject: subject.clone(),
                 aggregate_id: envelope.aggregate_id.clone(),
-                redrive: delivery.header(headers::REDRIVE).map(str::to_owned),
+                redrive: told(headers::REDRIVE).map(str::to_owned),
                 attempt,
                 trace_id: envelope.trace_id.clone(),
+                // It means nothing without a parent.
+                tracestate: came.and(delivery.header(headers::TRACESTATE)).and_then(tracestate),
                 traceparent: traceparent.clone(),
             },
             input: Input {
@@ -160,8 +159,9 @@ impl Inbound {
     pub(crate) fn history_with(&self, at: OffsetDateTime, error: &str) -> Vec<Attempt> {
         let mut history = self.history.clone();
         history.push(Attempt { attempt: self.input.attempt, at, error: error.to_owned() });
-        let surplus = history.len().saturating_sub(HISTORY_MAX);
-        history.drain(..surplus);
         history
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,9 +11,11 @@ use tokio_util::task::TaskTracker;
 use crate::core::admit::admit;
 use crate::core::batch::live_batch;
 use crate::core::broker::{Broker, Delivery, Lane, Pulled, Stream};
+use crate::core::each::live_each;
 use crate::core::engine::Engine;
 use crate::core::isolation::give_back_unread;
 use crate::core::life::live;
+use crate::handler::Takes;
 
 /// How long a batch waits for one more input that may already be on its way.
 const BATCH_LINGER: Duration = Duration::from_millis(2);
@@ -86,7 +88,19 @@ async fn take<B: Broker>(
         Pulled::Delivery(delivery) => {
             holding.asked = holding.asked.saturating_sub(1);
             engine.meter.delivered(delivery.delivered);
-            if engine.terms.batch > 1 && stream != Stream::Intake {
+            if engine.handler.takes() == Takes::Each && stream == Stream::Events {
+                let batch = gather(engine, lane, holding, *delivery).await;
+                // What may have killed its process runs by itself.
+                let (fresh, again): (Vec<_>, Vec<_>) =
+                    batch.into_iter().partition(|delivery| engine.isolation.trusts(delivery));
+                start(holding, live_each(Arc::clone(engine), fresh));
+                for delivery in again {
+                    start(holding, live(Arc::clone(engine), delivery));
+                }
+                while !holding.tasks.is_empty() {
+                    holding.freed.notified().await;
+                }
+            } else if engine.handler.takes() == Takes::Batch && stream != Stream::Intake {
                 let batch = gather(engine, lane, holding, *delivery).await;
                 start(holding, live_batch(Arc::clone(engine), batch));
                 // One batch at a time: the next is read on what this one has committed.

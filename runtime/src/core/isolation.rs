@@ -119,7 +119,7 @@ pub(crate) async fn standing<B: Broker>(
         return Standing::Trusted;
     }
     // A batch is guarded by its state, not by its causes.
-    if engine.terms.batch == 1 {
+    if !engine.terms.is_trail() {
         match engine.broker.last_at_leader(Stream::Events, &inbound.cause.scope()).await {
             Ok(None) => {}
             Ok(Some(found)) => return Standing::Decided(ended(found.header(headers::REASON))),
@@ -131,7 +131,7 @@ pub(crate) async fn standing<B: Broker>(
         let why = "a run of it alone may be under way".into();
         return Standing::Decided(Disposition::Release { after, why });
     }
-    if engine.terms.batch > 1 {
+    if engine.terms.is_trail() {
         let since = engine.broker.now() - TRAIL_MEMORY;
         let recent = marked.mark.lone_runs.iter().filter(|run| run.reaches(since)).count();
         if recent >= LONE_RUNS_MAX {
@@ -209,7 +209,7 @@ impl Suspect {
             if mark.lone_runs.contains(&run) {
                 return Change::Made;
             }
-            let is_trail = engine.terms.batch > 1;
+            let is_trail = engine.terms.is_trail();
             let is_spent = mark.is_convicted || mark.lone_runs.len() >= LONE_RUNS_MAX;
             if (is_spent && !is_trail) || under_way(mark, engine).is_some() {
                 return Change::Void;
@@ -242,7 +242,7 @@ impl Lone {
     /// The run has come back, and does not count: unless something under the guard says so already, the mark does.
     pub(crate) async fn end<B: Broker>(mut self, engine: &Engine<B>, disposition: &Disposition) {
         if matches!(disposition, Disposition::Ack { already: true } | Disposition::DeadLetter { .. })
-            && engine.terms.batch == 1
+            && !engine.terms.is_trail()
         {
             return;
         }

@@ -16,9 +16,9 @@ use crate::core::group::Outcome;
 use crate::core::inbound::{Inbound, Unreadable};
 use crate::core::isolation::{self, Standing, Suspect, standing};
 use crate::core::judge::{Disposition, health, judge};
-use crate::core::schedule::schedule;
+use crate::core::schedule::{NotScheduled, schedule};
 use crate::effects::Erased;
-use crate::failure::{Failure, Reason};
+use crate::failure::{Failure, Reason, chain};
 use crate::state::State;
 use crate::subject::Subject;
 use crate::telemetry::spans;
@@ -109,10 +109,7 @@ async fn attempt<B: Broker>(
     inbound: &Inbound,
     reruns_until: Option<Instant>,
 ) -> Disposition {
-    let judged = |failure, rest| {
-        let seed = engine.broker.now().unix_timestamp_nanos().unsigned_abs() as u64 ^ inbound.input.sequence;
-        judge(failure, inbound.input.attempt, &engine.terms.retry, seed, rest)
-    };
+    let judged = |failure, rest| judged(engine, inbound, failure, rest);
     // What a run has read stays at hand for the next one, so that it decides at once, before it changes again.
     let mut _before: Option<State> = None;
     for rerun in 0..RERUNS_MAX {
@@ -141,28 +138,44 @@ async fn attempt<B: Broker>(
             },
             Err(failure) => return judged(failure, rest),
         };
-        match engine.commit(plan, reads).await {
-            Outcome::Committed => return Disposition::Ack { already: false },
-            Outcome::Already => return Disposition::Ack { already: true },
-            Outcome::Stale => _before = Some(state),
-            Outcome::Dead(reason) => {
-                let error = "an earlier run gave it up, and did not come to the end of that".into();
-                return Disposition::DeadLetter { reason, error };
-            }
-            Outcome::Exists(subject) => {
-                let error = format!("there is already {subject}");
-                return Disposition::DeadLetter { reason: Reason::AlreadyExists, error };
-            }
-            Outcome::Full => {
-                return Disposition::Release {
-                    after: FULL_DELAY,
-                    why: "the stream of events is full".into(),
-                };
-            }
-            Outcome::Unavailable(why) => return Disposition::Release { after: RELEASE_DELAY, why },
+        match concluded(engine.commit(plan, reads).await) {
+            Some(disposition) => return disposition,
+            None => _before = Some(state),
         }
     }
     judged(Failure::retry(format_args!("its state changed during {RERUNS_MAX} runs")), None)
+}
+
+/// What follows from `failure`; `rest` as the breaker told it.
+pub(crate) fn judged<B: Broker>(
+    engine: &Engine<B>,
+    inbound: &Inbound,
+    failure: Failure,
+    rest: Option<Duration>,
+) -> Disposition {
+    let seed = engine.broker.now().unix_timestamp_nanos().unsigned_abs() as u64 ^ inbound.input.sequence;
+    judge(failure, inbound.input.attempt, &engine.terms.retry, seed, rest)
+}
+
+/// What follows from what became of a commit; nothing if its state has changed, so that it has to be decided again.
+pub(crate) fn concluded(outcome: Outcome) -> Option<Disposition> {
+    Some(match outcome {
+        Outcome::Committed => Disposition::Ack { already: false },
+        Outcome::Already => Disposition::Ack { already: true },
+        Outcome::Stale => return None,
+        Outcome::Dead(reason) => {
+            let error = "an earlier run gave it up, and did not come to the end of that".into();
+            Disposition::DeadLetter { reason, error }
+        }
+        Outcome::Exists(subject) => {
+            let error = format!("there is already {subject}");
+            Disposition::DeadLetter { reason: Reason::AlreadyExists, error }
+        }
+        Outcome::Full => {
+            Disposition::Release { after: FULL_DELAY, why: "the stream of events is full".into() }
+        }
+        Outcome::Unavailable(why) => Disposition::Release { after: RELEASE_DELAY, why },
+    })
 }
 
 /// Runs the handler once, within its time and with panics caught, and plans the commit of its effects.
@@ -173,6 +186,16 @@ async fn run<B: Broker>(
 ) -> Result<(Plan, Vec<(Subject, u64)>), Failure> {
     let handler = engine.handler.invoke(vec![inbound.input.clone()], state.clone());
     let effects = bounded(engine.terms.time_limit, handler).await?;
+    planned(engine, inbound, effects, &state).await
+}
+
+/// Plans the commit of `effects`, on what `state` has read and on what they write.
+pub(crate) async fn planned<B: Broker>(
+    engine: &Engine<B>,
+    inbound: &Inbound,
+    effects: Erased,
+    state: &State,
+) -> Result<(Plan, Vec<(Subject, u64)>), Failure> {
     let written =
         effects.writes.iter().map(|write| Subject::of_state(engine.terms.name, write.kind, &write.key));
     state.read_before_write(written.collect()).await?;
@@ -181,10 +204,10 @@ async fn run<B: Broker>(
 }
 
 /// What `handler` gives, unless it panics or takes longer than `limit`.
-pub(crate) async fn bounded(
+pub(crate) async fn bounded<T>(
     limit: Duration,
-    handler: impl Future<Output = Result<Erased, Failure>>,
-) -> Result<Erased, Failure> {
+    handler: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     match tokio::time::timeout(limit, AssertUnwindSafe(handler).catch_unwind()).await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => {
@@ -208,14 +231,29 @@ pub(crate) async fn settle<B: Broker>(
         Disposition::Retry { after, error } => {
             match schedule(&*engine.broker, delivery, inbound, *after, error).await {
                 Ok(()) => disposition,
-                Err(cause) => release(format!("the retry could not be scheduled: {cause}")),
+                Err(NotScheduled::TooLarge(too_large)) => {
+                    let error = format!("{error}; it cannot be tried again: {too_large}");
+                    inter(engine, delivery, inbound, Reason::AttemptsExhausted, error).await
+                }
+                Err(cause) => release(format!("the retry could not be scheduled: {}", chain(&cause))),
             }
         }
         Disposition::DeadLetter { reason, error } => {
-            buried(bury(&*engine.broker, delivery, inbound, *reason, error).await, disposition)
+            inter(engine, delivery, inbound, *reason, error.clone()).await
         }
         Disposition::Ack { .. } | Disposition::Release { .. } => disposition,
     }
+}
+
+async fn inter<B: Broker>(
+    engine: &Engine<B>,
+    delivery: &Delivery<B::Receipt>,
+    inbound: &Inbound,
+    reason: Reason,
+    error: String,
+) -> Disposition {
+    let burial = bury(&*engine.broker, delivery, inbound, reason, &error).await;
+    buried(burial, Disposition::DeadLetter { reason, error })
 }
 
 /// Buries what is not an event, or none that this function knows.
@@ -235,7 +273,7 @@ fn buried(burial: Result<Burial, NotBuried>, disposition: Disposition) -> Dispos
     match burial {
         Ok(Burial::Buried) => disposition,
         Ok(Burial::Committed) => Disposition::Ack { already: true },
-        Err(error) => release(crate::failure::chain(&error)),
+        Err(error) => release(chain(&error)),
     }
 }
 

@@ -5,11 +5,13 @@
 
 pub(crate) mod admission;
 pub(crate) mod admit;
+pub(crate) mod baggage;
 pub(crate) mod batch;
 pub(crate) mod breaker;
 pub(crate) mod broker;
 pub(crate) mod commit;
 pub(crate) mod dead_letter;
+pub(crate) mod each;
 pub(crate) mod engine;
 pub(crate) mod group;
 pub(crate) mod inbound;
@@ -20,6 +22,7 @@ pub(crate) mod keys;
 pub(crate) mod known;
 pub(crate) mod life;
 pub(crate) mod mark;
+pub(crate) mod originals;
 pub(crate) mod pulse;
 pub(crate) mod redrive;
 pub(crate) mod rescue;

@@ -52,6 +52,7 @@ fn again(letter: &DeadLetter) -> Result<(Stream, Message), NotRedriven> {
     if letter.input.parse_event().is_none() {
         let mut message = Message::new(Subject::from_broker(&envelope.kind), letter.payload.clone());
         message.headers = vec![("Nats-Msg-Id", id)];
+        carry(letter, &mut message, &[headers::HEADERS, headers::DROPPED]);
         return Ok((Stream::Intake, message));
     }
     if envelope.subject() != letter.input {
@@ -64,11 +65,21 @@ fn again(letter: &DeadLetter) -> Result<(Stream, Message), NotRedriven> {
         (headers::ATTEMPT, "1".to_owned()),
         (headers::REDRIVE, id),
     ];
-    for name in [headers::TRACEPARENT, headers::HISTORY] {
-        message.headers.extend(letter.header(name).map(|value| (name, value.to_owned())));
-    }
+    let context = [headers::TRACEPARENT, headers::TRACESTATE];
+    carry(
+        letter,
+        &mut message,
+        &[&context[..], &[headers::HISTORY, headers::HEADERS, headers::DROPPED]].concat(),
+    );
     message.expect = Some(Expect { sequence: 0, scope: None });
     Ok((Stream::Retry, message))
+}
+
+/// Puts those of the letter's headers on `message` that are about its input.
+fn carry(letter: &DeadLetter, message: &mut Message, names: &[&'static str]) {
+    for name in names {
+        message.headers.extend(letter.header(name).map(|value| (*name, value.to_owned())));
+    }
 }
 
 /// The entry in the trail of what the letter is about; none for what never became an event.

@@ -15,12 +15,14 @@ use futures::StreamExt;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use crate::core::baggage::Baggage;
 use crate::core::broker::{
     Archive, Broker, Delivery, Expect, Kept, Lane, Message, PublishError, Pulled, Stored, Stream,
 };
 use crate::core::dead_letter::bury_the_rest;
 use crate::core::isolation::give_back_unrun;
 use crate::core::known::{Answered, Known, unreadable_id};
+use crate::core::originals::Originals;
 use crate::headers;
 use crate::state::Unavailable;
 use crate::subject::Subject;
@@ -343,17 +345,27 @@ fn delivery_of(stream: Stream, stored: Stored, time: OffsetDateTime) -> Delivery
 pub(crate) fn carrier(function: &str, known: &Known, stored: &Stored, instead_of: u64) -> Message {
     let subject = Subject::of_retry(function, &known.id, known.attempt);
     let mut message = Message::new(subject, stored.payload.clone());
-    // The broker's own headers were instructions for the first publish, not for this one.
-    let is_kept = |name: &str| {
-        !name.starts_with("Nats-")
-            && ![headers::FUNCTION, headers::CAUSE, headers::SUBJECT, headers::ATTEMPT].contains(&name)
-    };
-    message.original = stored.headers.iter().filter(|(name, _)| is_kept(name)).cloned().collect();
     message.headers = vec![
         (headers::FUNCTION, function.to_owned()),
         (headers::SUBJECT, known.subject.to_string()),
         (headers::ATTEMPT, known.attempt.to_string()),
     ];
+    // On a retry the headers are the runtime's own. On anything else they are a stranger's, and go along as data: here
+    // they would be taken for instructions.
+    let is_retry = ["retry.", "schedule."].iter().any(|first| stored.subject.as_str().starts_with(first));
+    let kept: &[&'static str] = match is_retry {
+        true => &[headers::HISTORY, headers::REDRIVE, headers::HEADERS, headers::DROPPED],
+        false => &[],
+    };
+    for name in kept.iter().chain(&[headers::TRACEPARENT, headers::TRACESTATE]) {
+        message.headers.extend(stored.header(name).map(|value| (*name, value.to_owned())));
+    }
+    if !is_retry {
+        let baggage =
+            Baggage { originals: Originals::among(Stream::Events, &stored.headers), ..Baggage::default() };
+        // Nothing is left behind where there is no limit; an event leaves room for it.
+        let _ = baggage.load(&mut message, usize::MAX);
+    }
     message.expect = Some(Expect { sequence: instead_of, scope: None });
     message
 }

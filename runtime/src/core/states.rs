@@ -192,7 +192,7 @@ impl Table {
     }
 
     /// Pins `subject` and gives its value: what was fetched, or what somebody else has made of it meanwhile.
-    fn pin(&mut self, subject: Subject, value: Option<Bytes>, sequence: u64) -> Loaded {
+    pub(crate) fn pin(&mut self, subject: Subject, value: Option<Bytes>, sequence: u64) -> Loaded {
         self.versions += 1;
         let version = self.versions;
         let entry = self.entries.entry(subject).or_default();

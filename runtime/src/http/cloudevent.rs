@@ -105,6 +105,24 @@ impl CloudEvent {
     }
 }
 
+/// The events that a head and a body are in either mode.
+#[cfg(feature = "testing")]
+pub(crate) fn read_any(head: &[(String, String)], body: &[u8], now: OffsetDateTime) -> Vec<Envelope> {
+    use axum::http::{HeaderName, HeaderValue};
+
+    let mut headers = HeaderMap::new();
+    for (name, value) in head {
+        let (name, value) = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()));
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.append(name, value);
+        }
+    }
+    let media_type = crate::http::body::media_type(&headers, "");
+    let binary = media_type.and_then(|media_type| CloudEvent::binary(&headers, &media_type, body));
+    let read = [binary, CloudEvent::structured(body)];
+    read.into_iter().flatten().filter_map(|event| event.into_envelope(now).ok()).collect()
+}
+
 fn refuse(why: impl std::fmt::Display) -> Problem {
     Problem::new(NOT_AN_EVENT, why.to_string())
 }
@@ -134,6 +152,7 @@ fn hex(digits: &[u8]) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn headers_are_percent_decoded_and_a_lone_percent_stands() {
@@ -144,5 +163,62 @@ mod tests {
             ("100%", "%zz%+1", "a%2")
         );
         assert!(decoded("ce-subject", b"%FF").is_err());
+    }
+
+    const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+    /// As a sender encodes a header's value: everything that is not plain, percent by byte.
+    fn encoded(text: &str) -> String {
+        let byte = |b: u8| match b {
+            b'!' | b'#'..=b'$' | b'&'..=b'~' => char::from(b).to_string(),
+            _ => format!("%{b:02X}"),
+        };
+        text.bytes().map(byte).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn an_event_is_the_same_in_every_mode(
+            id in "[^\\p{Cc}]{1,24}", subject in "[^\\p{Cc}]{1,24}", data in "-?[1-9][0-9]{0,30}(\\.[0-9]{1,20})?",
+            nanos in 0u32..1_000_000_000, extension in ".{0,20}",
+        ) {
+            let time = format!("2026-01-02T03:04:05.{nanos:09}Z");
+            let structured = serde_json::json!({
+                "specversion": "1.0", "id": id, "source": "/s", "type": "a.b", "subject": subject, "time": time,
+                "data": "DATA", "anextension": extension,
+            });
+            let structured = structured.to_string().replace("\"DATA\"", &data);
+            let mut head = HeaderMap::new();
+            for (name, value) in [
+                ("ce-specversion", "1.0"), ("ce-id", &id), ("ce-source", "/s"), ("ce-type", "a.b"),
+                ("ce-subject", &subject), ("ce-time", &time), ("ce-anextension", &extension),
+            ] {
+                head.insert(name, encoded(value).parse().unwrap());
+            }
+            let structured = CloudEvent::structured(structured.as_bytes());
+            let binary = CloudEvent::binary(&head, "application/json", data.as_bytes());
+            let [one, other] = [structured, binary].map(|event| event.and_then(|event| event.into_envelope(NOW)).unwrap());
+            for event in [&one, &other] {
+                prop_assert_eq!((&event.id, &event.aggregate_id, event.data.get()), (&id, &subject, data.as_str()));
+                prop_assert_eq!(event.timestamp.nanosecond(), nanos);
+            }
+            prop_assert_eq!(one.write().unwrap(), other.write().unwrap());
+        }
+
+        #[test]
+        fn nothing_is_read_with_harm(
+            body in prop_oneof![prop::collection::vec(any::<u8>(), 0..100), ".{0,60}".prop_map(String::into_bytes)],
+            values in prop::collection::vec(prop::collection::vec(prop_oneof![0x20u8..0x7f, 0x80u8..], 0..20), 6),
+        ) {
+            let names = ["ce-specversion", "ce-id", "ce-source", "ce-type", "ce-subject", "ce-time"];
+            let mut head = HeaderMap::new();
+            for (name, value) in names.iter().zip(values) {
+                head.insert(*name, axum::http::HeaderValue::from_bytes(&value).unwrap());
+            }
+            let _ = CloudEvent::structured(&body).and_then(|event| event.into_envelope(NOW));
+            let _ = CloudEvent::binary(&head, "application/json", &body).and_then(|event| event.into_envelope(NOW));
+        }
     }
 }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::core::admit::{Admission, publish_once};
 use crate::core::broker::{Broker, Expect, Message, PublishError, Stream};
+use crate::core::commit::event_bytes_max;
 use crate::core::engine::{Engine, FULL_DELAY, RELEASE_DELAY};
 use crate::endpoint::Refusal;
 use crate::event::Envelope;
@@ -27,7 +28,7 @@ use crate::http::server::Site;
 use crate::identity::derive;
 use crate::subject::Subject;
 use crate::telemetry::spans;
-use crate::telemetry::traceparent::Traceparent;
+use crate::telemetry::traceparent::{Traceparent, tracestate};
 use crate::{Endpoint, EventKind, headers, token};
 
 /// What is taken here.
@@ -94,7 +95,10 @@ async fn place<B: Broker>(
     span.record("event_id", &event_id).record("event_type", kind.name).record("trace_id", &trace_id);
 
     let event = Envelope::around(outbound, event_id, engine.broker.now(), trace_id);
-    let message = message(engine, &kind, &event, trace)?;
+    let mut message = message(engine, &kind, &event, trace)?;
+    let state = head.headers.get(headers::TRACESTATE).filter(|_| parent.is_some());
+    let state = state.and_then(|value| tracestate(value.to_str().ok()?));
+    message.headers.extend(state.map(|state| (headers::TRACESTATE, state.to_string())));
     if let Some(key) = &key {
         key.claim(engine, &event).await.map_err(|error| match error {
             NotClaimed::Reused => reused(),
@@ -141,11 +145,11 @@ fn message<B: Broker>(
     message.headers.extend(trace.map(|trace| (headers::TRACEPARENT, trace.to_string())));
     let scope = kind.once_per_aggregate.then(|| Subject::any_of_type(kind.name, &event.aggregate_id));
     message.expect = Some(Expect { sequence: 0, scope });
-    let (bytes, most) = (message.size(), engine.broker.message_bytes_max());
+    let (bytes, most) = (message.size(), event_bytes_max(engine.broker.message_bytes_max()));
     if bytes > most {
         return Err(Problem::new(
             TOO_LARGE,
-            format!("it makes an event of {bytes} bytes; the broker takes {most}"),
+            format!("it makes an event of {bytes} bytes; it may have {most}"),
         ));
     }
     Ok(message)

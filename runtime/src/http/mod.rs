@@ -13,3 +13,6 @@ mod probes;
 mod problem;
 pub(crate) mod server;
 mod trigger;
+
+#[cfg(feature = "testing")]
+pub(crate) use cloudevent::read_any as cloud_events;

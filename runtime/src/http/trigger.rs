@@ -26,7 +26,6 @@ use crate::http::problem::{FAILED, INTERNAL, Kind, NOT_AN_EVENT, Problem, RELEAS
 use crate::http::server::Site;
 use crate::subject::Subject;
 use crate::telemetry::spans;
-use crate::telemetry::traceparent::Traceparent;
 use crate::{Terms, headers};
 
 /// What is taken here.
@@ -94,19 +93,25 @@ async fn read<B: Broker>(engine: &Engine<B>, request: Request) -> Result<(Form, 
             (Bytes::from(json), traceparent)
         }
     };
-    Ok((form, inbound(&engine.terms, bytes, traceparent)?))
+    let state = head.headers.get(headers::TRACESTATE).and_then(|value| value.to_str().ok());
+    let context = traceparent.map(|traceparent| (headers::TRACEPARENT, traceparent.to_string()));
+    let context = context.into_iter().chain(state.map(|state| (headers::TRACESTATE, state.to_owned())));
+    Ok((form, inbound(&engine.terms, bytes, context)?))
 }
 
 /// The event as the core has it when it comes from the stream.
-fn inbound(terms: &Terms, payload: Bytes, traceparent: Option<Traceparent>) -> Result<Inbound, Problem> {
+///
+/// Nothing of the head but the trace's `context` comes with it: no header over HTTP instructs the runtime or the broker.
+fn inbound(
+    terms: &Terms,
+    payload: Bytes,
+    context: impl Iterator<Item = (&'static str, String)>,
+) -> Result<Inbound, Problem> {
     let delivery = Delivery {
         stream: Stream::Intake,
         // Not looked at: what comes in this way has the subject that its own envelope says.
         subject: Subject::from_broker(""),
-        headers: traceparent
-            .map(|traceparent| (headers::TRACEPARENT.into(), traceparent.to_string()))
-            .into_iter()
-            .collect(),
+        headers: context.map(|(name, value)| (name.to_owned(), value)).collect(),
         payload,
         sequence: 0,
         time: time::OffsetDateTime::UNIX_EPOCH,

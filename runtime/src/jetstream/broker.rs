@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::Client;
-use async_nats::header::{HeaderMap, HeaderName};
+use async_nats::header::HeaderMap;
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::RawMessage;
 use bytes::Bytes;
@@ -282,12 +282,6 @@ impl Broker for JetStream {
 /// A message's headers, and the broker's instructions among them.
 fn headers(message: &Message, batch: Option<HeaderMap>) -> HeaderMap {
     let mut headers = batch.unwrap_or_default();
-    for (name, value) in &message.original {
-        // One that this client cannot write did not come through it either.
-        if let Ok(name) = name.parse::<HeaderName>() {
-            headers.append(name, one_line(value));
-        }
-    }
     for (name, value) in &message.headers {
         headers.insert(*name, one_line(value));
     }
@@ -345,7 +339,7 @@ pub(super) fn stored(message: async_nats::Message) -> Result<Option<Stored>, Una
     let mut headers = list(message.headers.as_ref());
     let mut take = |name: &str| {
         let at = headers.iter().position(|(key, _)| key == name)?;
-        Some(headers.swap_remove(at).1)
+        Some(headers.remove(at).1)
     };
     let (subject, sequence) =
         (take("Nats-Subject"), take("Nats-Sequence").and_then(|text| text.parse().ok()));
@@ -383,59 +377,14 @@ fn stored_at_leader(json: &[u8]) -> Result<Option<Stored>, Unavailable> {
 /// Headers as the core has them.
 pub(super) fn list(headers: Option<&HeaderMap>) -> Vec<(String, String)> {
     let Some(headers) = headers else { return Vec::new() };
-    headers
+    let pairs = headers
         .iter()
-        .flat_map(|(name, values)| values.iter().map(move |value| (name.to_string(), value.to_string())))
-        .collect()
+        .flat_map(|(name, values)| values.iter().map(move |value| (name.to_string(), value.to_string())));
+    let mut list: Vec<(String, String)> = pairs.collect();
+    // The client keeps the order of one name's values, and none between names: so it is theirs, and always the same.
+    list.sort_by(|(one, _), (other, _)| one.cmp(other));
+    list
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_of_the_brokers_codes_is_told_as_what_it_means_for_a_commit() {
-        let answer = |code: u64| {
-            acknowledged(
-                serde_json::json!({"error": {"code": 400, "err_code": code, "description": "why"}})
-                    .to_string()
-                    .as_bytes(),
-            )
-        };
-        // The second code is the one of a batch with two messages that insist on one subject.
-        for code in [10071, 10164] {
-            assert_eq!(answer(code), Err(PublishError::Refused), "{code}");
-        }
-        for code in [10077, 10023] {
-            assert_eq!(answer(code), Err(PublishError::Full), "{code}");
-        }
-        // A batch with a gap, idle for too long or one too many at a time; batches not allowed; a duplicate id; too large.
-        for code in [10176, 10174, 10201, 10199, 10054] {
-            assert!(matches!(answer(code), Err(PublishError::Rejected(_))), "{code}");
-        }
-        assert_eq!(acknowledged(br#"{"stream":"EVENTS","seq":7}"#), Ok(7));
-        assert!(matches!(acknowledged(b"not JSON"), Err(PublishError::Ambiguous(_))));
-        assert!(matches!(acknowledged(br#"{"stream":"EVENTS"}"#), Err(PublishError::Ambiguous(_))));
-    }
-
-    #[test]
-    fn a_message_at_the_leader_is_read_whole_or_not_at_all() {
-        let found = br#"{"message": {"subject": "a.b.c.d", "seq": 9, "data": "eA==",
-            "hdrs": "TkFUUy8xLjANCkE6IGINCg0K", "time": "2026-01-01T00:00:00Z"}}"#;
-        let found = stored_at_leader(found).unwrap().unwrap();
-        assert_eq!(
-            (found.sequence, found.header("A"), found.payload.as_ref()),
-            (9, Some("b"), b"x".as_ref())
-        );
-        let none = br#"{"error": {"code": 404, "err_code": 10037, "description": "no message found"}}"#;
-        assert!(stored_at_leader(none).unwrap().is_none());
-        // What is not known to be missing is not taken for missing.
-        for odd in [
-            &br#"{"error": {"code": 503, "err_code": 10008, "description": "unavailable"}}"#[..],
-            b"{}",
-            b"x",
-        ] {
-            assert!(stored_at_leader(odd).is_err());
-        }
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::{Client, HeaderMap};
+use async_nats::{Client, HeaderMap, HeaderValue};
 use bytes::Bytes;
 use futures::StreamExt;
 use serde_json::Value;
@@ -170,6 +170,28 @@ impl Operator {
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", message_id);
         let answer = request(&self.client, subject, Some(headers), payload).await;
+        let answer = answer.map_err(|failed| OperatorError::NoAnswer(failed.to_string()))?;
+        refused(&answer.payload).map(drop)
+    }
+
+    /// Publishes `payload` with `headers`, as a publisher outside may that writes whatever it likes.
+    ///
+    /// # Errors
+    /// A header's value has a line break, no stream takes the subject, the stream refuses, or no answer.
+    pub async fn publish_with(
+        &self,
+        subject: &str,
+        headers: &[(&str, &str)],
+        payload: Bytes,
+    ) -> Result<(), OperatorError> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            let value: HeaderValue = value
+                .parse()
+                .map_err(|_| OperatorError::Refused(format!("the header {name} has a line break")))?;
+            map.append(*name, value);
+        }
+        let answer = request(&self.client, subject, Some(map), payload).await;
         let answer = answer.map_err(|failed| OperatorError::NoAnswer(failed.to_string()))?;
         refused(&answer.payload).map(drop)
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
@@ -92,9 +93,19 @@ impl fmt::Display for Traceparent {
     }
 }
 
+/// The longest `tracestate` that is passed on: what W3C asks of everybody at least.
+const TRACESTATE_BYTES_MAX: usize = 512;
+
+/// A `tracestate` that can be passed on as it is; it is not read here.
+pub(crate) fn tracestate(text: &str) -> Option<Arc<str>> {
+    let is_plain = text.len() <= TRACESTATE_BYTES_MAX && text.bytes().all(|b| matches!(b, b' '..=b'~'));
+    (is_plain && !text.is_empty()).then(|| text.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const W3C: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -124,6 +135,20 @@ mod tests {
             "00-+af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         ] {
             assert_eq!(wrong.parse::<Traceparent>(), Err(NotATraceparent), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_valid_one_reads_back_and_no_text_does_harm(
+            trace_id in 1u128.., span_id in 1u64.., flags: u8, version in 0u8..0xff, text in ".{0,80}",
+        ) {
+            let given = format!("{version:02x}-{trace_id:032x}-{span_id:016x}-{flags:02x}");
+            let read: Traceparent = given.parse().unwrap();
+            prop_assert_eq!(read, Traceparent { trace_id, span_id, sampled: flags & 1 == 1 });
+            prop_assert_eq!(read.to_string().parse(), Ok(read));
+            prop_assert_eq!(Traceparent::of_span(&read.remote()), Some(read));
+            let _ = text.parse::<Traceparent>();
         }
     }
 

@@ -6,7 +6,6 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 
 use futures::FutureExt;
 
-use crate::effects::Erased;
 use crate::failure::Failure;
 use crate::handler::Running;
 use crate::testing::network::connection::Connection;
@@ -21,10 +20,7 @@ pub fn end_process() -> ! {
 }
 
 /// What `run` gives, unless it ends its process: then nothing, ever.
-pub(crate) async fn unless_it_kills(
-    connection: &Connection,
-    run: Running<'_, Erased>,
-) -> Result<Erased, Failure> {
+pub(crate) async fn unless_it_kills<T>(connection: &Connection, run: Running<'_, T>) -> Result<T, Failure> {
     match AssertUnwindSafe(run).catch_unwind().await {
         Ok(result) => result,
         Err(panic) if is_death(&*panic) => {

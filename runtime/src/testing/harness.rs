@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::batch::live_batch;
 use crate::core::broker::{Broker as _, Delivery, Message, Stored as Kept, Stream};
+use crate::core::each::live_each;
 use crate::core::engine::Engine;
 use crate::core::life::live;
 use crate::dead_letter::Attempt;
@@ -101,15 +102,52 @@ impl Harness {
     /// # Panics
     /// The payload does not serialise.
     pub async fn deliver(&self, payload: impl Payload) -> Outcome {
+        self.deliver_with(payload, &[]).await
+    }
+
+    /// Delivers an event of `payload` that came with these headers.
+    ///
+    /// # Panics
+    /// The payload does not serialise.
+    pub async fn deliver_with(&self, payload: impl Payload, headers: &[(&'static str, &str)]) -> Outcome {
         let envelope = envelope(&payload, &self.broker);
         let subject = envelope.subject();
-        self.put(message(&envelope));
+        let mut message = message(&envelope);
+        message.headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        self.put(message);
         // A consumer of its own: what the function emits may be of a type that it listens to itself.
         let delivery = self.broker.with(|server, now| {
             let inputs = server.subscribe(Stream::Events, vec![subject], usize::MAX);
             server.fetch(inputs, now)
         });
         self.outcome_of(delivery).await.unwrap_or(Outcome::Released)
+    }
+
+    /// Delivers an event of each of `payloads` in one batch, to a function that gives an outcome for each; in their order.
+    ///
+    /// # Panics
+    /// A payload does not serialise.
+    pub async fn deliver_each<O: Outgoing>(&self, payloads: impl IntoIterator<Item = O>) -> Vec<Outcome> {
+        let subjects: Vec<Subject> = payloads
+            .into_iter()
+            .map(|payload| {
+                let envelope = envelope(&payload, &self.broker);
+                self.put(message(&envelope));
+                envelope.subject()
+            })
+            .collect();
+        let deliveries: Vec<Delivery<Receipt>> = self.broker.with(|server, now| {
+            let consumers = subjects
+                .iter()
+                .map(|subject| server.subscribe(Stream::Events, vec![subject.clone()], usize::MAX));
+            let consumers: Vec<usize> = consumers.collect();
+            consumers.into_iter().filter_map(|consumer| server.fetch(consumer, now)).collect()
+        });
+        let before = self.mark();
+        let receipts: Vec<Receipt> = deliveries.iter().map(|delivery| delivery.receipt).collect();
+        live_each(Arc::clone(&self.engine), deliveries).await;
+        let each = subjects.iter().zip(receipts);
+        each.map(|(subject, receipt)| self.of_input(subject, &before, receipt)).collect()
     }
 
     /// Delivers to a function that reads the trail all of `payloads` in one batch, behind what it has left over before.
@@ -147,6 +185,11 @@ impl Harness {
         serde_json::from_slice(&json).ok()
     }
 
+    #[cfg(test)]
+    pub(crate) fn keys(&self) -> &crate::core::keys::Keys {
+        &self.engine.keys
+    }
+
     /// Every dead letter so far, in order.
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
         self.stored_since(Stream::DeadLetters, 0).iter().map(DeadLetter::of).collect()
@@ -182,9 +225,30 @@ impl Harness {
             return Outcome::Released;
         }
         let events = self.stored_since(Stream::Events, events);
-        let is_event = |stored: &&Kept| {
-            stored.subject.parse_event().is_some() && !stored.subject.as_str().starts_with("done.")
+        Outcome::Acked(events.iter().filter(is_event).filter_map(Emitted::of).collect())
+    }
+
+    /// What has become of one of several inputs since `mark`.
+    fn of_input(&self, subject: &Subject, mark: &[u64; 3], receipt: Receipt) -> Outcome {
+        let [events, retries, letters] = *mark;
+        let about = |stream, mark, name: &str| -> Vec<Kept> {
+            let stored = self.stored_since(stream, mark).into_iter();
+            stored.filter(|stored| stored.header(name) == Some(subject.as_str())).collect()
         };
+        if let Some(letter) = about(Stream::DeadLetters, letters, headers::SUBJECT).pop() {
+            let DeadLetter { reason, error, .. } = DeadLetter::of(&letter);
+            return Outcome::DeadLettered { reason, error };
+        }
+        if let Some(retry) = about(Stream::Retry, retries, headers::SUBJECT).pop() {
+            return self.retried(&retry);
+        }
+        let is_held = self
+            .broker
+            .with(|server, _| server.consumer(receipt.consumer).is_some_and(|c| c.in_flight() > 0));
+        if is_held {
+            return Outcome::Released;
+        }
+        let events = about(Stream::Events, events, headers::CAUSE);
         Outcome::Acked(events.iter().filter(is_event).filter_map(Emitted::of).collect())
     }
 
@@ -212,6 +276,10 @@ impl Harness {
             .publish_now(Stream::Events, &[message])
             .expect("a stream without limits takes everything");
     }
+}
+
+fn is_event(stored: &&Kept) -> bool {
+    stored.subject.parse_event().is_some() && !stored.subject.as_str().starts_with("done.")
 }
 
 impl Drop for Harness {

@@ -16,6 +16,8 @@ pub struct DeadLetter {
     pub error: String,
     /// The subject of the input.
     pub input: String,
+    /// The headers with which the input first came.
+    pub headers: Vec<(String, String)>,
     /// The input, byte for byte.
     pub payload: Bytes,
 }
@@ -28,6 +30,10 @@ impl DeadLetter {
             reason: header(headers::REASON),
             error: header(headers::ERROR),
             input: header(headers::SUBJECT),
+            headers: letter
+                .header(headers::HEADERS)
+                .and_then(|json| serde_json::from_str(json).ok())
+                .unwrap_or_default(),
             payload: letter.payload.clone(),
         }
     }

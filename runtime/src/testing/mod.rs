@@ -3,6 +3,7 @@
 pub mod conformance;
 mod death;
 mod dice;
+pub mod fuzzing;
 mod harness;
 mod journal;
 mod letter;

@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::panic::resume_unwind;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
@@ -18,12 +17,14 @@ use crate::core::engine::Engine;
 use crate::core::intake::pull;
 use crate::effects::Erased;
 use crate::failure::{Failure, Verdict};
-use crate::handler::{Bindings, Input, Invoke, Running};
+use crate::handler::{Bindings, Input, Invoke, Running, Takes};
 use crate::state::State;
+use crate::testing::Dice;
 use crate::testing::death::unless_it_kills;
 use crate::testing::network::Network;
 use crate::testing::network::connection::{Connection, Life};
 use crate::testing::network::lane::NetworkLane;
+use crate::testing::weather::Weather;
 use crate::testing::witness::Decision;
 
 /// How much longer than its limit a handler takes that hangs.
@@ -110,18 +111,36 @@ struct Run<'w> {
 
 impl Watched {
     async fn run(&self, inputs: Vec<Input>, state: State) -> Result<Erased, Failure> {
-        let network = &self.connection.network;
-        let (weather, dice, mut run) = {
-            let mut wire = network.lock();
-            wire.witness.began(self.connection.life.number, &self.terms, &inputs);
-            let run = Run {
-                watched: self,
-                inputs: inputs.clone(),
-                began: Instant::now(),
-                decision: Decision::Failed,
-            };
-            (wire.weather, wire.dice.clone(), run)
-        };
+        let mut run = self.begin(inputs.clone());
+        self.before().await?;
+        let result = unless_it_kills(&self.connection, self.handler.invoke(inputs, state)).await;
+        self.after().await?;
+        run.decision = Decision::of(&result);
+        self.connection.step().await;
+        result
+    }
+
+    async fn run_each(&self, inputs: Vec<Input>) -> Result<Vec<Result<Erased, Failure>>, Failure> {
+        let mut runs: Vec<Run<'_>> = inputs.iter().map(|input| self.begin(vec![input.clone()])).collect();
+        self.before().await?;
+        let results = unless_it_kills(&self.connection, self.handler.invoke_each(inputs)).await?;
+        self.after().await?;
+        for (run, result) in runs.iter_mut().zip(&results) {
+            run.decision = Decision::of(result);
+        }
+        self.connection.step().await;
+        Ok(results)
+    }
+
+    fn begin(&self, inputs: Vec<Input>) -> Run<'_> {
+        let mut wire = self.connection.network.lock();
+        wire.witness.began(self.connection.life.number, &self.terms, &inputs);
+        Run { watched: self, inputs, began: Instant::now(), decision: Decision::Failed }
+    }
+
+    /// What can go wrong before the handler has done anything.
+    async fn before(&self) -> Result<(), Failure> {
+        let (weather, dice) = self.weather();
         self.pause(dice.up_to(weather.work)).await;
         if dice.chance(weather.handler_fails) {
             return Err(Failure::retry("a fault before anything was done"));
@@ -130,7 +149,12 @@ impl Watched {
             // Without the panic hook, which would print it.
             resume_unwind(Box::new("a fault that panics"));
         }
-        let result = unless_it_kills(&self.connection, self.handler.invoke(inputs, state)).await;
+        Ok(())
+    }
+
+    /// What can go wrong after it has done everything.
+    async fn after(&self) -> Result<(), Failure> {
+        let (weather, dice) = self.weather();
         self.pause(dice.up_to(weather.work)).await;
         if dice.chance(weather.handler_hangs) {
             self.pause(self.terms.time_limit + HANG).await;
@@ -138,15 +162,12 @@ impl Watched {
         if dice.chance(weather.handler_fails_late) {
             return Err(Failure::retry("a fault after everything was done"));
         }
-        run.decision = match &result {
-            Ok(effects) if effects.events.is_empty() && effects.writes.is_empty() => Decision::Nothing,
-            Ok(_) => Decision::Something,
-            // The state could not be read: that is no attempt.
-            Err(Failure { verdict: Verdict::Release, .. }) => Decision::Released,
-            Err(_) => Decision::Failed,
-        };
-        self.connection.step().await;
-        result
+        Ok(())
+    }
+
+    fn weather(&self) -> (Weather, Dice) {
+        let wire = self.connection.network.lock();
+        (wire.weather, wire.dice.clone())
     }
 
     async fn pause(&self, time: Duration) {
@@ -179,11 +200,38 @@ impl Drop for Run<'_> {
     }
 }
 
-impl Invoke for Watched {
-    fn invoke(&self, inputs: Vec<Input>, state: State) -> Running<'_, Erased> {
-        let mut run: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(self.run(inputs, state));
+impl Decision {
+    fn of(result: &Result<Erased, Failure>) -> Self {
+        match result {
+            Ok(effects) if effects.events.is_empty() && effects.writes.is_empty() => Self::Nothing,
+            Ok(_) => Self::Something,
+            // The state could not be read: that is no attempt.
+            Err(Failure { verdict: Verdict::Release, .. }) => Self::Released,
+            Err(_) => Self::Failed,
+        }
+    }
+}
+
+impl Watched {
+    /// Stops for ever when the process is killed.
+    fn mortal<'w, T>(&'w self, run: impl Future<Output = Result<T, Failure>> + Send + 'w) -> Running<'w, T> {
+        let mut run = Box::pin(run);
         Box::pin(poll_fn(move |context| {
             if self.connection.life.is_dead() { Poll::Pending } else { run.as_mut().poll(context) }
         }))
+    }
+}
+
+impl Invoke for Watched {
+    fn takes(&self) -> Takes {
+        self.handler.takes()
+    }
+
+    fn invoke(&self, inputs: Vec<Input>, state: State) -> Running<'_, Erased> {
+        self.mortal(self.run(inputs, state))
+    }
+
+    fn invoke_each(&self, inputs: Vec<Input>) -> Running<'_, Vec<Result<Erased, Failure>>> {
+        self.mortal(self.run_each(inputs))
     }
 }

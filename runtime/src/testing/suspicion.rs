@@ -101,7 +101,7 @@ impl Suspicion {
     fn is_suspect(&self, process: u32, terms: &Terms, input: &Input) -> bool {
         let Some(died) = self.fallen.get(&work(terms, input)) else { return false };
         let streams: &[Stream] = match input.attempt {
-            _ if terms.batch > 1 => &[Stream::Audit],
+            _ if terms.is_trail() => &[Stream::Audit],
             // A redriven input comes this way at its first attempt too.
             1 => &[Stream::Events, Stream::Retry],
             _ => &[Stream::Retry],

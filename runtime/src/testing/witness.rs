@@ -111,7 +111,7 @@ impl Witness {
         }
         let Some(terms) = self.terms(stored) else { return };
         // A batch is never the same twice: what it commits is guarded by its state.
-        if terms.batch > 1 {
+        if terms.is_trail() {
             return;
         }
         let is_dead = stored.header(headers::REASON).is_some();
@@ -212,7 +212,7 @@ impl Witness {
         if running.count > terms.concurrency {
             objections.push(format!("{}#{process} runs {} handlers at a time", terms.name, running.count));
         }
-        if terms.batch == 1 {
+        if !terms.is_trail() {
             for input in inputs {
                 let key = &input.envelope.aggregate_id;
                 if !running.keys.insert(key.clone()) {
@@ -263,7 +263,7 @@ impl Witness {
         let mut objections = Vec::new();
         for event in events {
             let Some(parts) = event.subject.parse_event() else { continue };
-            for terms in self.functions.iter().filter(|terms| terms.batch == 1) {
+            for terms in self.functions.iter().filter(|terms| !terms.is_trail()) {
                 if !terms.listens_to.iter().any(|kind| kind.name == parts.kind) {
                     continue;
                 }

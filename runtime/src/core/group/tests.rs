@@ -3,10 +3,12 @@ use futures::FutureExt;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
-use crate::core::broker::Keep;
+use crate::core::broker::{Expect, Keep};
 use crate::core::commit::StateWrite;
 use crate::state::State;
 use crate::testing::Still;
+
+mod planner;
 
 const KINDS: &[&str] = &["k"];
 

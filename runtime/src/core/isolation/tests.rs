@@ -221,6 +221,7 @@ impl Town {
             attempt: 1,
             trace_id: String::new(),
             traceparent: None,
+            tracestate: None,
         };
         let subject = Subject::of_mark(terms.name, &cause.id(0));
         Marked::read(&*self.broker, subject, MARK_KEPT).await.unwrap().mark

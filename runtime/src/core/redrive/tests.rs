@@ -12,6 +12,8 @@ fn letter(input: &str, body: &str) -> DeadLetter {
         (headers::FUNCTION, "payment"),
         (headers::REASON, Reason::AttemptsExhausted.code()),
         (headers::SUBJECT, input),
+        (headers::HEADERS, r#"[["X-Tenant","a"],["Nats-Schedule","@at now"]]"#),
+        (headers::DROPPED, "headers 2"),
         (headers::TRACEPARENT, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
     ];
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
@@ -35,6 +37,9 @@ async fn a_redrive_goes_to_its_function_alone_is_noted_and_happens_once() {
         assert_eq!(again.header(headers::ATTEMPT), Some("1"));
         assert!(again.header(headers::REDRIVE).is_some() && again.header(headers::TRACEPARENT).is_some());
         assert_eq!(again.payload, BODY);
+        for name in [headers::HEADERS, headers::DROPPED] {
+            assert_eq!(again.header(name), letter.header(name), "what it first came with comes back");
+        }
         let notes: Vec<_> = server.log(Stream::Events).history().collect();
         assert_eq!(notes.len(), 1);
         let note = &notes[0].stored;
@@ -53,6 +58,7 @@ async fn what_was_never_admitted_knocks_at_the_same_door_again() {
         let again: Vec<_> = server.log(Stream::Intake).history().collect();
         assert_eq!(again.len(), 1);
         assert_eq!(again[0].stored.subject.as_str(), "orders.placed");
+        assert_eq!(again[0].stored.headers.len(), 3);
     });
 }
 

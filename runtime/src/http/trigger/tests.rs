@@ -58,6 +58,41 @@ async fn the_trace_of_the_sender_goes_on_in_what_follows() {
 }
 
 #[tokio::test]
+async fn headers_and_attributes_that_look_like_instructions_are_none() {
+    let hostile = [
+        ("jetlag-redrive", "again"),
+        ("jetlag-attempt", "7"),
+        ("nats-schedule", "@at 2026-01-01T00:00:00Z"),
+        ("nats-ttl", "1s"),
+        ("nats-rollup", "all"),
+        ("nats-msg-id", "m"),
+        ("nats-expected-last-subject-sequence", "77"),
+        ("ce-jetlagredrive", "again"),
+        ("ce-natsschedule", "@at 2026-01-01T00:00:00Z"),
+        ("traceparent", TRACEPARENT),
+        ("tracestate", "vendor=1"),
+    ];
+    let client = Client::new(true);
+    let data = r#"{"order_id":"ORD-1","amount":1}"#;
+    let head = [&hostile[..], &binary("e-1", "orders.placed")].concat();
+    assert_eq!(client.post("/", &head, data).await.status, 202);
+    let structured = format!(
+        r#"{{"specversion":"1.0","id":"e-1","source":"/s","type":"orders.placed","subject":"ORD-1","data":{data},
+        "Jetlag-Redrive":"again","nats-schedule":"@at 2026-01-01T00:00:00Z","jetlagredrive":"again"}}"#
+    );
+    let head = [&hostile[..], &[("content-type", "application/cloudevents+json")]].concat();
+    let again = client.post("/", &head, structured).await;
+    assert_eq!((again.status, again.header("jetlag-outcome")), (202, "duplicate"));
+    let again = client.post("/", &hostile, event("e-1", 1)).await;
+    assert_eq!((again.status, again.json()["outcome"].as_str()), (202, Some("duplicate")));
+    let seen = client.broker.events("orders.seen").pop().unwrap();
+    let mut names: Vec<&str> = seen.headers.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["Jetlag-Attempt", "Jetlag-Cause", "Jetlag-Function", "traceparent", "tracestate"]);
+    assert_eq!((seen.header("Jetlag-Attempt"), seen.header("tracestate")), (Some("1"), Some("vendor=1")));
+}
+
+#[tokio::test]
 async fn failures_are_answered_and_not_written() {
     let client = Client::new(true);
     let failed = client.post("/", &[], event("e-1", 500)).await;

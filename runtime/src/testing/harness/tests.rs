@@ -85,6 +85,55 @@ async fn a_failed_attempt_comes_again_until_the_last_which_is_a_dead_letter() {
 }
 
 #[tokio::test]
+async fn a_dead_letter_has_the_headers_with_which_its_input_first_came() {
+    let headers = [
+        ("X-Tenant", "a"),
+        ("X-Tenant", "b \u{7}é"),
+        ("Jetlag-Redrive", "again"),
+        ("Jetlag-Attempt", "2"),
+        ("Nats-Schedule", "@at 2026-01-01T00:00:00Z"),
+        ("Nats-Rollup", "all"),
+    ];
+    let billing = billing(vec![Err(Failure::retry("second")), Err(Failure::retry("first"))]);
+    let first = billing.deliver_with(Sent::of("P-1"), &headers).await;
+    assert!(matches!(first, Outcome::Retried { attempt: 1, .. }), "{first:?}");
+    let retry = billing.stored_since(Stream::Retry, 0).pop().unwrap();
+    assert!(retry.headers.iter().all(|(name, _)| !name.starts_with("Nats-") && !name.starts_with("X-")));
+    assert!(billing.next_attempt().await.unwrap().is_dead_letter(Reason::AttemptsExhausted));
+    let letter = billing.dead_letters().pop().unwrap();
+    assert_eq!(letter.headers, headers.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+#[tokio::test]
+async fn a_time_that_no_clock_reaches_is_put_off_as_far_as_can_be_written() {
+    let billing = billing(vec![Err(Failure::retry_after(Duration::MAX, "not in this life"))]);
+    let outcome = billing.deliver(Sent::of("P-1")).await;
+    assert!(matches!(outcome, Outcome::Retried { attempt: 1, .. }), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn an_input_that_leaves_no_room_for_a_retry_is_a_dead_letter_with_all_its_bytes() {
+    const MOST: usize = 1024 * 1024;
+    let billing = billing(vec![Err(Failure::retry("first"))]);
+    // An event that the runtime made leaves room; a publisher outside may have written to the stream itself.
+    let large = Sent::of(&"x".repeat(100));
+    let mut message = message(&envelope(&large, &billing.broker));
+    let subject = message.subject.clone();
+    let mut bytes = message.payload.to_vec();
+    bytes.resize(MOST - 20, b' ');
+    message.payload = Bytes::from(bytes);
+    billing.put(message.clone());
+    let delivery = billing.broker.with(|server, now| {
+        let inputs = server.subscribe(Stream::Events, vec![subject], usize::MAX);
+        server.fetch(inputs, now)
+    });
+    let outcome = billing.outcome_of(delivery).await;
+    assert!(matches!(outcome, Some(Outcome::DeadLettered { .. })), "{outcome:?}");
+    let letter = billing.stored_since(Stream::DeadLetters, 0).pop().unwrap();
+    assert_eq!((letter.headers.len(), letter.payload), (0, message.payload));
+}
+
+#[tokio::test]
 async fn a_rejected_input_stays_dead_whatever_a_later_run_says() {
     let billing = billing(vec![Err(Failure::reject("no address"))]);
     assert!(billing.deliver(Sent::of("P-1")).await.is_dead_letter(Reason::Rejected));

@@ -125,7 +125,6 @@ impl Log {
                 .headers
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), value.clone()))
-                .chain(message.original.iter().cloned())
                 .collect(),
             payload: message.payload.clone(),
         };

@@ -36,6 +36,9 @@ impl World {
                 (headers::ATTEMPT, "1".to_owned()),
                 (headers::REDRIVE, redrive),
             ];
+            for name in [headers::HEADERS, headers::DROPPED] {
+                message.headers.extend(letter.header(name).map(|value| (name, value.to_owned())));
+            }
             wire.witness.redriven(name, Subject::from_broker(cause));
             let _ = wire.server.publish(Stream::Retry, &[message], now, self.network.epoch());
         }

@@ -98,6 +98,7 @@ fn cause(id: &str) -> Cause {
         attempt: 1,
         trace_id: String::new(),
         traceparent: None,
+        tracestate: None,
     }
 }
 
