@@ -165,13 +165,8 @@ pub(super) async fn differences(
         let is_missing = add_missing_subjects(&mut wanted.clone(), &found);
         let mut fields = difference(wanted, &found, true);
         if is_missing {
-<<<<<<< ours
             let subjects = |config: &Value| config.get("subjects").cloned().unwrap_or_default();
             fields.push(format!("  subjects: there is {}, needed is {}", subjects(&found), subjects(wanted)));
-=======
-            let of = |config: &Value| config.get("subjects").cloned().unwrap_or_default();
-            fields.push(format!("  subjects: there is {}, needed is {}", of(&found), of(wanted)));
->>>>>>> theirs
         }
         if !fields.is_empty() {
             differences.push(Difference { what, fields });
