@@ -25,6 +25,7 @@ use crate::testing::network::connection::{Connection, Life};
 use crate::testing::network::lane::NetworkLane;
 use crate::testing::server::consumer::ACK_WAIT;
 use crate::testing::witness::Decision;
+use crate::testing::witness::fate::Cause;
 
 /// How much longer than its limit a handler takes that hangs.
 const HANG: Duration = Duration::from_secs(5);
@@ -103,7 +104,7 @@ struct Watched {
 /// A run under way; one that does not end is one that failed.
 struct Run<'w> {
     watched: &'w Watched,
-    inputs: Vec<Input>,
+    inputs: Vec<(Input, Vec<Cause>)>,
     began: Instant,
     decision: Decision,
 }
@@ -113,13 +114,11 @@ impl Watched {
         let network = &self.connection.network;
         let (weather, dice, mut run) = {
             let mut wire = network.lock();
-            wire.witness.began(self.connection.life.number, &self.terms, &inputs);
-            let run = Run {
-                watched: self,
-                inputs: inputs.clone(),
-                began: Instant::now(),
-                decision: Decision::Failed,
-            };
+            let causes = |input: &Input| Cause::of_input(self.terms.name, &wire.server, input);
+            let watched: Vec<_> = inputs.iter().map(|input| (input.clone(), causes(input))).collect();
+            wire.witness.began(self.connection.life.number, &self.terms, &watched);
+            let run =
+                Run { watched: self, inputs: watched, began: Instant::now(), decision: Decision::Failed };
             (wire.weather, wire.dice.clone(), run)
         };
         self.pause(dice.up_to(weather.work)).await;
@@ -166,11 +165,11 @@ impl Drop for Run<'_> {
             if began.elapsed() > terms.time_limit + LIMIT_SLACK {
                 wire.witness.object(format!("{life} has run a handler for {:?}", began.elapsed()));
             }
-            wire.witness.ended(life.number, terms, inputs, *decision);
+            wire.witness.ended(life.number, inputs, *decision);
             wire.journal.note(now, || {
                 let what = inputs
                     .iter()
-                    .map(|i| format!("{} ({})", i.subject, i.attempt))
+                    .map(|(input, _)| format!("{} ({})", input.subject, input.attempt))
                     .collect::<Vec<_>>()
                     .join(", ");
                 format!("{life} ran {what}: {decision:?}")

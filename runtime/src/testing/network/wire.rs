@@ -140,6 +140,9 @@ impl Wire {
             let what = messages.iter().map(describe).collect::<Vec<_>>().join(", ");
             format!("{life} publishes to {stream:?}: {what}{}", fate.note())
         });
+        if stream == Stream::Events {
+            self.witness.sent(life.number, &messages);
+        }
         let from = life.number;
         let timeout = now + ANSWER_TIMEOUT;
         let arrives = match fate {
@@ -184,7 +187,7 @@ impl Wire {
             let lag = if is_stale { format!("  ** of a replica {age:?} behind") } else { String::new() };
             format!("{life} asks for {subject}{lag}")
         });
-        self.send(now + there, Load::Last { stream, subject, age, answer, back });
+        self.send(now + there, Load::Last { from: life.number, stream, subject, age, answer, back });
     }
 
     pub(crate) fn reply(&mut self, now: Duration, life: &Life, receipt: Receipt, reply: Reply) {

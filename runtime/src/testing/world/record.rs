@@ -6,6 +6,7 @@ use crate::core::broker::{Message, Stored as Kept, Stream};
 use crate::event::Envelope;
 use crate::subject::Subject;
 use crate::testing::witness::Tally;
+use crate::testing::witness::fate::Cause;
 use crate::testing::{DeadLetter, World};
 use crate::{Incoming, Payload, Stored, headers};
 
@@ -34,9 +35,10 @@ impl World {
                 (headers::FUNCTION, name.to_owned()),
                 (headers::SUBJECT, cause.to_owned()),
                 (headers::ATTEMPT, "1".to_owned()),
-                (headers::REDRIVE, redrive),
+                (headers::REDRIVE, redrive.clone()),
             ];
-            wire.witness.redriven(name, Subject::from_broker(cause));
+            let subject = Subject::from_broker(cause);
+            wire.witness.redriven(Cause { function: name, subject, redrive: Some(redrive) });
             let _ = wire.server.publish(Stream::Retry, &[message], now, self.network.epoch());
         }
         count
