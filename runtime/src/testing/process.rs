@@ -44,9 +44,9 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts the process `number` of a function that pulls from `inlets`.
-    pub(crate) fn start(network: &Arc<Network>, number: u32, function: &Bindings, inlets: &[Inlet]) -> Self {
-        let life = Arc::new(Life::new(number, function.terms.name));
+    /// Starts a process of a function that pulls from `inlets`.
+    pub(crate) fn start(network: &Arc<Network>, life: Life, function: &Bindings, inlets: &[Inlet]) -> Self {
+        let life = Arc::new(life);
         let connection = Connection { network: Arc::clone(network), life: Arc::clone(&life) };
         let watched = Bindings {
             terms: function.terms,

@@ -126,6 +126,17 @@ impl Consumer {
         forgotten
     }
 
+    /// The consumer comes back without its memory of what it has delivered: all that was not acknowledged, and what came
+    /// after it, is new once more.
+    pub(crate) fn forget_deliveries(&mut self) {
+        let first = self.held.first_key_value().map_or(self.cursor, |(first, _)| *first);
+        self.cursor = self.cursor.min(first);
+        self.held.clear();
+        self.timers.clear();
+        self.ready.clear();
+        self.acked.retain(|sequence| *sequence < self.cursor);
+    }
+
     /// When something happens next by itself.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         let timer = self.timers.first().map(|(due, _)| *due);

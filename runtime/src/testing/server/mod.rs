@@ -55,6 +55,8 @@ pub(crate) struct Server {
     pub(crate) is_full: bool,
     /// Whether that is looked at before expected sequences are; servers differ with the path that a message takes.
     pub(crate) full_comes_first: bool,
+    /// Streams that take nothing.
+    pub(crate) refusing: Vec<Stream>,
     /// What no correct client ever sends.
     pub(crate) misuse: Vec<String>,
 }
@@ -74,6 +76,7 @@ impl Server {
             due: None,
             is_full: false,
             full_comes_first: false,
+            refusing: Vec::new(),
             misuse: Vec::new(),
         }
     }
@@ -129,6 +132,9 @@ impl Server {
         now: Duration,
         epoch: time::OffsetDateTime,
     ) -> Result<u64, PublishError> {
+        if self.refusing.contains(&stream) {
+            return Err(PublishError::Rejected("10077: the stream takes nothing".into()));
+        }
         let is_full = stream == Stream::Events
             && self.is_full
             && messages.iter().any(|message| !self.events.has(&message.subject));

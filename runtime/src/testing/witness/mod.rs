@@ -129,7 +129,7 @@ impl Witness {
             self.object(format!("{} schedules attempt {attempt} of {cause}", terms.name));
         }
         let fate = self.fates.of(&cause);
-        let is_due = fate.failed.contains(&(attempt - 1));
+        let is_due = attempt <= 1 || fate.failed.contains(&(attempt - 1));
         fate.scheduled.insert(attempt);
         if !is_due {
             let name = terms.name;

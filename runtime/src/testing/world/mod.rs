@@ -24,6 +24,8 @@ use crate::{Contract, Incoming, Outgoing, Source};
 const STORM: Duration = Duration::from_secs(60);
 /// How long it may take after that until everything has come to its end.
 const CALM_MAX: Duration = Duration::from_secs(3600);
+/// How long after everything has come to its end somebody may still work on it.
+const STRAGGLERS_MAX: Duration = Duration::from_secs(40);
 /// How many inputs of one consumer may be out at a time.
 const HELD_MAX: usize = 20_000;
 
@@ -37,6 +39,8 @@ pub struct World {
     /// What is to happen, in order.
     plans: VecDeque<(Duration, Plan)>,
     turns: u64,
+    /// Whether replicas may lag behind before it is calm.
+    has_lagged: bool,
 }
 
 /// A place for a process of the function with this index.
@@ -49,12 +53,31 @@ struct Slot {
 
 #[derive(Debug)]
 enum Plan {
-    Arrive { subject: Subject, payload: Bytes },
+    Arrive {
+        subject: Subject,
+        payload: Bytes,
+    },
     Kill,
     Drain,
-    Outage { lasts: Duration, acks_forgotten: usize },
+    Outage {
+        lasts: Duration,
+        acks_forgotten: usize,
+    },
     Full,
     NotFull,
+    /// A process stands still for a while, and then goes on.
+    Stop {
+        lasts: Duration,
+    },
+    /// The broker forgets what it has delivered.
+    Forget,
+    /// A stream takes nothing, and then takes everything again.
+    Refuse(Stream),
+    Accept(Stream),
+    /// The process in this place is told to stop, and a little later the next one.
+    Roll {
+        slot: usize,
+    },
 }
 
 impl World {
@@ -64,6 +87,7 @@ impl World {
         let weather = if dice.chance(125) { Weather::calm() } else { Weather::draw(&dice) };
         let mut journal = Journal::new(is_journal_kept);
         journal.note(Duration::ZERO, || format!("{weather:?}"));
+        let has_lagged = weather.stale_read > 0;
         let mut wire = Wire::new(dice.fork(), weather, journal);
         wire.server.full_comes_first = dice.chance(500);
         let network = Arc::new(Network::new(wire));
@@ -75,6 +99,7 @@ impl World {
             processes: 0,
             plans: VecDeque::new(),
             turns: 0,
+            has_lagged,
         };
         if world.dice.chance(800) {
             world.plan_accidents();
@@ -169,8 +194,15 @@ impl World {
         for slot in &mut self.slots {
             slot.starts_at = slot.starts_at.min(now);
         }
-        let is_idle = self.drive(now + CALM_MAX, Self::is_idle).await?;
-        if !is_idle {
+        let until = now + CALM_MAX;
+        while self.drive(until, Self::is_idle).await? {
+            // Those whose work others have done meanwhile come to their end too, and must do no harm.
+            self.drive(self.network.now() + STRAGGLERS_MAX, |_| false).await?;
+            if self.is_idle() {
+                break;
+            }
+        }
+        if !self.is_idle() {
             let mut wire = self.network.lock();
             let held: Vec<_> = wire.server.consumers().map(|consumer| consumer.in_flight()).collect();
             return Err(format!(
@@ -184,6 +216,11 @@ impl World {
     }
 
     fn is_idle(&mut self) -> bool {
+        let now = self.network.now();
+        let is_up = |process: &Process| process.life.stopped_until(now).is_none();
+        if !self.slots.iter().filter_map(|slot| slot.process.as_ref()).all(is_up) {
+            return false;
+        }
         let mut wire = self.network.lock();
         self.plans.is_empty() && wire.is_quiet() && wire.server.is_idle()
     }

@@ -1,10 +1,14 @@
 //! What a simulation leaves behind, for a test to look at.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::core::broker::{Message, Stored as Kept, Stream};
 use crate::event::Envelope;
 use crate::subject::Subject;
+use crate::testing::network::wire::LAG_MAX;
+use crate::testing::server::log::Entry;
 use crate::testing::witness::Tally;
 use crate::testing::witness::fate::Cause;
 use crate::testing::{DeadLetter, World};
@@ -46,6 +50,11 @@ impl World {
 
     /// Every event of type `P` that was ever committed, in order.
     pub fn committed<P: Payload>(&self) -> Vec<P> {
+        self.committed_when().into_iter().map(|(_, payload)| payload).collect()
+    }
+
+    /// The same with the moment of each, counted from the beginning.
+    pub fn committed_when<P: Payload>(&self) -> Vec<(Duration, P)> {
         let wire = self.network.lock();
         let prefix = format!("{}.", P::TYPE);
         let events = wire
@@ -53,19 +62,31 @@ impl World {
             .log(Stream::Events)
             .history()
             .filter(|e| e.stored.subject.as_str().starts_with(&prefix));
-        events
-            .filter_map(|entry| Envelope::read(&entry.stored.payload).ok())
-            .filter_map(|envelope| P::decode(P::TYPE, &envelope.data).ok())
-            .collect()
+        let payload = |entry: &Entry| {
+            let envelope = Envelope::read(&entry.stored.payload).ok()?;
+            Some((entry.at, P::decode(P::TYPE, &envelope.data).ok()?))
+        };
+        events.filter_map(payload).collect()
     }
 
     /// Every value that a piece of state ever had, in order.
     pub fn history<S: Stored>(&self, function: &str, key: &str) -> Vec<S> {
+        self.history_when(function, key).into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// The same with the moment of each, counted from the beginning.
+    pub fn history_when<S: Stored>(&self, function: &str, key: &str) -> Vec<(Duration, S)> {
         let wire = self.network.lock();
         let subject = Subject::of_state(function, S::KIND, key);
         let values =
             wire.server.log(Stream::Events).history().filter(|entry| entry.stored.subject == subject);
-        values.filter_map(|entry| serde_json::from_slice(&entry.stored.payload).ok()).collect()
+        let value = |entry: &Entry| Some((entry.at, serde_json::from_slice(&entry.stored.payload).ok()?));
+        values.filter_map(value).collect()
+    }
+
+    /// How far a replica lagged behind at most, zero where none ever did.
+    pub fn lag_max(&self) -> Duration {
+        if self.has_lagged { LAG_MAX } else { Duration::ZERO }
     }
 
     /// The bytes of the trail, in order.
