@@ -109,7 +109,10 @@ impl Fates {
     /// The input is sent again, as another cause than the one that died.
     pub(crate) fn redriven(&mut self, cause: Cause) {
         if let Some(redrive) = cause.redrive {
-            self.redrives.entry((cause.function, cause.subject)).or_default().push(redrive);
+            let redrives = self.redrives.entry((cause.function, cause.subject)).or_default();
+            if !redrives.contains(&redrive) {
+                redrives.push(redrive);
+            }
         }
     }
 

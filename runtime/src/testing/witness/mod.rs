@@ -97,6 +97,10 @@ impl Witness {
             return;
         }
         let Some(terms) = self.terms(stored) else { return };
+        // The note of a redrive.
+        if stored.header(headers::REDRIVE).is_some() {
+            return;
+        }
         // A batch is never the same twice: what it commits is guarded by its state.
         if terms.batch > 1 {
             return;
@@ -260,7 +264,7 @@ impl Witness {
         self.told.tell(process, subject, sequence);
     }
 
-    /// What a dead letter holds is sent again, as another cause.
+    /// What a dead letter holds is sent again, as this other cause, once or more often.
     pub(crate) fn redriven(&mut self, cause: Cause) {
         self.fates.redriven(cause);
     }
