@@ -25,6 +25,20 @@ const RULES: &[Rule] = &[
         reason: "only the HTTP edge imports the HTTP server",
     },
     Rule {
+        places: &["runtime/src/jetstream"],
+        but: &["runtime/src/jetstream/conformance.rs"],
+        words: &[
+            "double_ack",
+            ".fetch()",
+            ".batch()",
+            ".heartbeat(",
+            "jetstream::new",
+            "jetstream::consumer",
+            "jetstream::context",
+        ],
+        reason: "the client's convenience layer hangs, strands messages and says Ok to what did not happen (docs/conformance.md)",
+    },
+    Rule {
         places: &["runtime/src/core"],
         but: &[],
         words: &[

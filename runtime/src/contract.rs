@@ -90,8 +90,9 @@ pub enum Durability {
 
 /// When a function stops asking a dependency that is down, and when it asks again.
 ///
-/// More than [`failures`](Self::after) consecutive [`Failure::outage`](crate::Failure::outage)s open it. While it is
-/// open nothing is pulled and what was pulled is given back, without spending attempts; then one input probes.
+/// More than [`failures`](Self::after) consecutive [`Failure::outage`](crate::Failure::outage)s (or runs that exceed the
+/// contract's time limit) open it, and so does one that would cost an input its last attempt while nobody else is answered. While it is open nothing is pulled and what
+/// was pulled is given back, without spending attempts; then one input probes, in one of the function's processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Breaker {
     /// How many consecutive outages it bears.
@@ -102,7 +103,9 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// Opens after more than `failures` consecutive outages, for 30 s unless told otherwise.
+    /// Opens after more than `failures` consecutive outages seen in one process, for 30 s unless told otherwise.
+    ///
+    /// Operators change both by `JETLAG_BREAKER_FAILURES` and `JETLAG_BREAKER_OPEN_MS`.
     pub const fn after(failures: u32) -> Self {
         Self { failures, open_for: Duration::from_secs(30) }
     }
@@ -143,7 +146,8 @@ impl<I: Incoming, O: Outgoing> Contract<I, O> {
         self
     }
 
-    /// How long one run of the handler may take; one that takes longer is a failed attempt.
+    /// How long one run of the handler may take; one that takes longer is a failed attempt, and counts towards the
+    /// [`Breaker`] as an outage does.
     pub const fn time_limit(mut self, limit: Duration) -> Self {
         self.terms.time_limit = limit;
         self
@@ -155,7 +159,7 @@ impl<I: Incoming, O: Outgoing> Contract<I, O> {
         self
     }
 
-    /// Stops asking a dependency that is down.
+    /// Stops asking a dependency that is down. Not for a function that takes batches.
     pub const fn breaker(mut self, breaker: Breaker) -> Self {
         self.terms.breaker = Some(breaker);
         self
@@ -236,6 +240,10 @@ impl Terms {
                 format!("the kind of state {kind:?} must be lower-case letters, digits and -"),
             );
         }
+        fault(
+            self.breaker.is_some() && self.batch > 1,
+            "it takes batches and has a breaker, which probes with single inputs".to_owned(),
+        );
         fault(
             self.listens_to.is_empty() && self.admits.is_empty(),
             "it listens to nothing and admits nothing".to_owned(),

@@ -36,7 +36,7 @@ pub(crate) enum Verdict {
     /// Again later, by the contract's backoff or after the time that was asked for.
     Retry { after: Option<Duration> },
     /// Again later, and it counts towards the contract's circuit breaker.
-    Outage,
+    Outage { after: Option<Duration> },
     /// Nothing was attempted: the broker does not answer. No attempt is counted.
     Release,
     /// Never again.
@@ -60,9 +60,39 @@ impl Failure {
     }
 
     /// Something that the function depends on does not answer, or answers that it cannot: a failed attempt that
-    /// counts towards the contract's [`Breaker`](crate::Breaker). A refusal by a dependency that works is not one.
+    /// counts towards the contract's [`Breaker`](crate::Breaker), and none at all if that is open then. A refusal by a
+    /// dependency that works is not one.
     pub fn outage(error: impl Error) -> Self {
-        Self::new(Verdict::Outage, chain(&error))
+        Self::new(Verdict::Outage { after: None }, chain(&error))
+    }
+
+    /// An [`outage`](Self::outage) whose end is known: nothing is asked before `delay` has passed. A
+    /// [`Breaker`](crate::Breaker) that opens because of it stays open as long, up to five minutes.
+    pub fn outage_after(delay: Duration, error: impl Error) -> Self {
+        Self::new(Verdict::Outage { after: Some(delay) }, chain(&error))
+    }
+
+    /// Whether it counts towards the contract's circuit breaker: for tests of a handler.
+    pub const fn is_outage(&self) -> bool {
+        matches!(self.verdict, Verdict::Outage { .. })
+    }
+
+    /// Whether no retry mends it: for tests of a handler.
+    pub const fn is_reject(&self) -> bool {
+        self.is_final()
+    }
+
+    /// How long the next attempt is to wait, where the handler has said it: for tests of a handler.
+    pub const fn delay(&self) -> Option<Duration> {
+        match self.verdict {
+            Verdict::Retry { after } | Verdict::Outage { after } => after,
+            Verdict::Release | Verdict::Reject(_) => None,
+        }
+    }
+
+    /// An outage that the handler did not notice itself.
+    pub(crate) fn unanswered(why: impl fmt::Display) -> Self {
+        Self::new(Verdict::Outage { after: None }, why.to_string())
     }
 
     pub(crate) fn because(reason: Reason, why: impl fmt::Display) -> Self {
@@ -133,6 +163,8 @@ pub enum Reason {
     Rejected,
     /// Every attempt failed.
     AttemptsExhausted,
+    /// Its process died each time that it was run while nothing else ran there.
+    ProcessDied,
     /// The effects do not fit into one commit.
     EffectsTooLarge,
     /// The effects are not what the contract allows, or do not serialise.
@@ -148,6 +180,7 @@ impl Reason {
         Self::AlreadyExists,
         Self::Rejected,
         Self::AttemptsExhausted,
+        Self::ProcessDied,
         Self::EffectsTooLarge,
         Self::EffectsInvalid,
     ];
@@ -161,6 +194,7 @@ impl Reason {
             Self::AlreadyExists => "already_exists",
             Self::Rejected => "rejected",
             Self::AttemptsExhausted => "attempts_exhausted",
+            Self::ProcessDied => "process_died",
             Self::EffectsTooLarge => "effects_too_large",
             Self::EffectsInvalid => "effects_invalid",
         }
@@ -210,6 +244,17 @@ mod tests {
         let failed: Failure = "x".parse::<u32>().unwrap_err().into();
         assert_eq!(failed.verdict, Verdict::Retry { after: None });
         assert_eq!(None::<u8>.or_reject("no amount").unwrap_err().verdict, Verdict::Reject(Reason::Rejected));
+    }
+
+    #[test]
+    fn a_test_of_a_handler_sees_what_a_failure_means() {
+        let down = || std::io::Error::other("down");
+        let delay = Duration::from_secs(7);
+        let seen = |failure: Failure| (failure.is_outage(), failure.is_reject(), failure.delay());
+        assert_eq!(seen(Failure::outage(down())), (true, false, None));
+        assert_eq!(seen(Failure::outage_after(delay, down())), (true, false, Some(delay)));
+        assert_eq!(seen(Failure::retry_after(delay, "later")), (false, false, Some(delay)));
+        assert_eq!(seen(Failure::reject("never")), (false, true, None));
     }
 
     #[test]

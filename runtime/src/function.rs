@@ -89,7 +89,7 @@ impl Function {
             return complain(self.terms.name, "the contract is wrong", &faults, EXIT_SOFTWARE);
         }
         let mut env = Environment::of_process();
-        let settings = Settings::from_env(&mut env);
+        let settings = Settings::from_env(&mut env, &self.terms);
         let bindings = (self.bind)(&mut env);
         if !env.faults().is_empty() {
             return complain(self.terms.name, "the configuration is wrong", env.faults(), EXIT_CONFIG);
@@ -115,7 +115,7 @@ impl Function {
 
     fn describe(self) -> ExitCode {
         let mut env = Environment::of([]);
-        let _ = Settings::from_env(&mut env);
+        let _ = Settings::from_env(&mut env, &self.terms);
         let faults = self.faults();
         let _ = (self.bind)(&mut env);
         if !faults.is_empty() {
@@ -131,7 +131,7 @@ impl Function {
 
     fn help(self) -> ExitCode {
         let mut env = Environment::of([]);
-        let _ = Settings::from_env(&mut env);
+        let _ = Settings::from_env(&mut env, &self.terms);
         let _ = (self.bind)(&mut env);
         let mut text = format!(
             "{}: {}\n\nUsage: {} [--describe | --help | --version]\n\nWith no arguments it runs until SIGTERM or SIGINT, and then \

@@ -23,8 +23,8 @@ use crate::jetstream::{ConnectError, Connection, JetStream, Link, ProvisionError
 use crate::readiness::Readiness;
 use crate::signals::Signals;
 use crate::telemetry::{self, Telemetry};
-use crate::topology::{ACK_WAIT, Sizing, Topology};
-use crate::{Description, Source, Terms};
+use crate::topology::{Sizing, Topology};
+use crate::{Breaker, Description, Source, Terms};
 
 /// How long what is under way may take after SIGTERM.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(30);
@@ -50,6 +50,7 @@ pub(crate) struct Settings {
     port: u16,
     trigger: Trigger,
     provision: bool,
+    breaker: Option<Breaker>,
     telemetry: telemetry::Settings,
 }
 
@@ -85,7 +86,7 @@ impl std::fmt::Display for Trigger {
 }
 
 impl Settings {
-    pub(crate) fn from_env(env: &mut Environment) -> Self {
+    pub(crate) fn from_env(env: &mut Environment, terms: &Terms) -> Self {
         let connection = Connection::from_env(env);
         let port = env.parsed_or("PORT", 8080, "port of HTTP: probes, metrics, endpoints, trigger; 0 is any");
         let trigger =
@@ -95,9 +96,28 @@ impl Settings {
             true,
             "make streams and consumers that are missing: true or false",
         );
+        let breaker = terms.breaker.map(|breaker| breaker_from_env(env, breaker));
         let telemetry = telemetry::Settings::read(env);
-        Self { connection, port, trigger, provision, telemetry }
+        Self { connection, port, trigger, provision, breaker, telemetry }
     }
+}
+
+/// The contract's breaker, as the environment has it.
+fn breaker_from_env(env: &mut Environment, contract: Breaker) -> Breaker {
+    let failures = env.parsed_or(
+        "JETLAG_BREAKER_FAILURES",
+        contract.failures,
+        "consecutive outages that the circuit breaker bears; one more opens it",
+    );
+    let open_for_ms = env.parsed_or(
+        "JETLAG_BREAKER_OPEN_MS",
+        u64::try_from(contract.open_for.as_millis()).unwrap_or(u64::MAX),
+        "how long an open circuit breaker waits before one input tries, in milliseconds",
+    );
+    if open_for_ms == 0 {
+        env.fault("JETLAG_BREAKER_OPEN_MS", "must be more than 0");
+    }
+    Breaker::after(failures).open_for(Duration::from_millis(open_for_ms))
 }
 
 /// Why a process ended other than by a signal.
@@ -119,9 +139,10 @@ enum Fatal {
 pub(crate) fn run(
     settings: Settings,
     description: &Description,
-    bindings: Bindings,
+    mut bindings: Bindings,
     endpoints: Vec<Endpoint>,
 ) -> ExitCode {
+    bindings.terms.breaker = settings.breaker;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -192,7 +213,7 @@ async fn serve(
     let publishing = tokio::spawn(publishing);
     let pulse = tokio::spawn({
         let engine = Arc::clone(&engine);
-        async move { engine.pulse.beat(&*engine.broker, ACK_WAIT / 3).await }
+        async move { engine.pulse.beat(&*engine.broker).await }
     });
     let lanes = TaskTracker::new();
     if settings.trigger != Trigger::Http {
@@ -280,8 +301,13 @@ async fn prepare(
                             if !provisioned.created.is_empty() {
                                 tracing::info!(created = provisioned.created.join(", "), "provisioned");
                             }
-                            readiness.holds(CONSUMERS, "there");
-                            return Ok(session);
+                            match session.consumers_there(&description.name, lanes).await {
+                                Ok(()) => {
+                                    readiness.holds(CONSUMERS, "there");
+                                    return Ok(session);
+                                }
+                                Err(why) => why,
+                            }
                         }
                         Err(ProvisionError::NoAnswer(why)) => why,
                         Err(error) => return Err(Fatal::Provision(error)),
@@ -337,5 +363,27 @@ async fn watch(session: &Session, engine: &Engine<JetStream>, readiness: &Readin
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_changes_the_breaker_of_a_contract_that_has_one() {
+        const CONTRACT: crate::Contract<crate::AnyEvent, crate::Nothing> =
+            crate::Contract::new("till", "Charges.");
+        let terms = CONTRACT.breaker(Breaker::after(5)).terms();
+        let settings = |variables: [(&str, &str); 2], terms| {
+            let mut env = Environment::of(variables);
+            (Settings::from_env(&mut env, terms).breaker, env.faults().len())
+        };
+        let set = [("JETLAG_BREAKER_FAILURES", "2"), ("JETLAG_BREAKER_OPEN_MS", "1500")];
+        let breaker = Breaker::after(2).open_for(Duration::from_millis(1500));
+        assert_eq!(settings(set, &terms), (Some(breaker), 0));
+        assert_eq!(settings([("", ""), ("", "")], &terms), (terms.breaker, 0));
+        assert_eq!(settings(set, &CONTRACT.terms()), (None, 0));
+        assert_eq!(settings([("JETLAG_BREAKER_OPEN_MS", "0"), ("", "")], &terms).1, 1);
     }
 }

@@ -40,6 +40,12 @@ impl Subject {
         Self::join(&["state", function, &token::encode(&format!("{kind}/{key}"))])
     }
 
+    /// The mark of an input that may have killed its process, under the id of its cause. No contract can keep a kind of
+    /// state with this name.
+    pub(crate) fn of_mark(function: &str, cause_id: &str) -> Self {
+        Self::of_state(function, "_mark", cause_id)
+    }
+
     /// Where a retry waits.
     pub fn of_schedule(function: &str, event_id: &str, attempt: u32) -> Self {
         Self::join(&["schedule", function, &token::encode(event_id), &attempt.to_string()])

@@ -19,7 +19,8 @@ pub const DEAD_LETTERS: &str = "DLQ";
 /// The long-lived copy of everything in [`EVENTS`].
 pub const AUDIT: &str = "AUDIT";
 
-/// How long a consumer waits for an answer before it delivers again. A process signals three times as often.
+/// How long a consumer waits for a sign of work before it delivers again, unless told otherwise. A process signals three
+/// times as often.
 pub const ACK_WAIT: Duration = Duration::from_secs(15);
 /// How many inputs of one lane may be unanswered at a time, over all replicas.
 pub const ACK_PENDING_MAX: u64 = 20_000;
@@ -41,11 +42,13 @@ pub struct Sizing {
     pub horizon: Duration,
     /// The most bytes of events and state; a full stream refuses new events.
     pub events_bytes_max: i64,
+    /// How long a consumer waits for a sign of work before it delivers again. Processes ask the broker for it.
+    pub ack_wait: Duration,
 }
 
 impl Default for Sizing {
     fn default() -> Self {
-        Self { replicas: 1, horizon: DAY, events_bytes_max: 8 * 1024 * 1024 * 1024 }
+        Self { replicas: 1, horizon: DAY, events_bytes_max: 8 * 1024 * 1024 * 1024, ack_wait: ACK_WAIT }
     }
 }
 
@@ -90,7 +93,10 @@ impl Topology {
         if !admitted.is_empty() {
             streams.push(intake(&admitted, sizing));
         }
-        Self { streams, consumers: functions.iter().flat_map(consumers).collect() }
+        Self {
+            streams,
+            consumers: functions.iter().flat_map(|function| consumers(function, sizing)).collect(),
+        }
     }
 }
 
@@ -185,27 +191,32 @@ fn audit(sizing: &Sizing) -> StreamSpec {
     )
 }
 
-fn consumers(function: &Description) -> Vec<ConsumerSpec> {
+fn consumers(function: &Description, sizing: &Sizing) -> Vec<ConsumerSpec> {
     let types = |suffix: &str| -> Vec<String> {
         function.listens_to.iter().map(|kind| format!("{}{suffix}", kind.name)).collect()
     };
     let mut consumers = Vec::new();
     match function.reads {
         Source::Events if !function.listens_to.is_empty() => {
-            consumers.push(consumer(EVENTS, function, &types(".*.*")));
-            consumers.push(consumer(RETRY, function, &[format!("retry.{}.>", function.name)]));
+            consumers.push(consumer(EVENTS, function, &types(".*.*"), sizing));
+            consumers.push(consumer(RETRY, function, &[format!("retry.{}.>", function.name)], sizing));
         }
         Source::Events => {}
-        Source::Audit => consumers.push(consumer(AUDIT, function, &["audit.*".into()])),
+        Source::Audit => consumers.push(consumer(AUDIT, function, &["audit.*".into()], sizing)),
     }
     if !function.admits.is_empty() {
         let admitted: Vec<String> = function.admits.iter().map(|kind| kind.name.clone()).collect();
-        consumers.push(consumer(INTAKE, function, &admitted));
+        consumers.push(consumer(INTAKE, function, &admitted, sizing));
     }
     consumers
 }
 
-fn consumer(stream: &'static str, function: &Description, filters: &[String]) -> ConsumerSpec {
+fn consumer(
+    stream: &'static str,
+    function: &Description,
+    filters: &[String],
+    sizing: &Sizing,
+) -> ConsumerSpec {
     // A trail is read in order. With no more than one batch unanswered, what a process left when it died comes back
     // together, before anything behind it.
     let ack_pending_max = if stream == AUDIT { function.batch as u64 } else { ACK_PENDING_MAX };
@@ -214,7 +225,7 @@ fn consumer(stream: &'static str, function: &Description, filters: &[String]) ->
         "description": function.summary,
         "deliver_policy": "all",
         "ack_policy": "explicit",
-        "ack_wait": nanos(ACK_WAIT),
+        "ack_wait": nanos(sizing.ack_wait),
         // The runtime counts attempts itself, and gives up itself: the broker would forget without a word.
         "max_deliver": -1,
         "max_ack_pending": ack_pending_max,

@@ -6,4 +6,6 @@ mod faults;
 mod interop;
 mod outage;
 mod redrive;
+mod replica;
+mod replicas;
 mod shop;

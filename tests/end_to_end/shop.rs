@@ -27,12 +27,18 @@ pub struct Opened {
 
 impl Opened {
     pub async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// A shop whose functions have these variables in their environment.
+    pub async fn with(env: &[(&str, &str)]) -> Self {
         let turn = TURN.lock().await;
         let data = tempfile::tempdir().unwrap();
         let mut options = Options::new(data.path());
         options.app.port_base = 0;
         options.app.nats_port = Some(0);
         options.app.console = Console::silent();
+        options.app.env = env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let shop = Shop::open(options).await.unwrap_or_else(|problem| panic!("{problem:?}"));
         let operator =
             Operator::connect(&Connection::to(shop.running().broker_url().unwrap())).await.unwrap();

@@ -4,6 +4,7 @@
 #![allow(clippy::float_arithmetic, missing_docs, unreachable_pub, reason = "a test")]
 
 mod campaign;
+mod outage;
 mod scenario;
 mod shop;
 mod verdict;

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use crate::shop::events::{Line, OrderPlaced};
 use crate::shop::gateway::Gateway;
 use crate::shop::oracle::Oracle;
-use crate::shop::{self, chain, desk, stockroom, till};
+use crate::shop::printer::Printer;
+use crate::shop::{self, chain, desk, printer, stockroom, till};
 use crate::verdict;
 
 /// How many orders come at most.
@@ -29,15 +30,19 @@ const CUSTOMERS: [&str; 2] = ["Ann", "Bob > all"];
 /// Runs the seed, and keeps the journal if it is to be read.
 pub fn run(seed: u64, is_journal_kept: bool) -> Simulated<Tally> {
     simulate(seed, is_journal_kept, async |world: &mut World| {
-        let shop = open(world);
+        let mut shop = open(world);
         let placed = place(world);
+        shop.open_printer(world, &placed);
         world.storm().await?;
         shop.gateway.calm();
         world.calm().await?;
-        // Attempts are exhausted where things went wrong for too long: an operator sends those again.
-        if world.redrive("attempts_exhausted") > 0 {
+        shop.check_printer(world, &placed, true)?;
+        // Attempts are exhausted where things went wrong for too long, and chance may kill thrice: an operator sends those
+        // again.
+        if world.redrive("attempts_exhausted") + world.redrive("process_died") > 0 {
             world.calm().await?;
         }
+        shop.check_printer(world, &placed, false)?;
         verdict::check(world, &shop, &placed)?;
         Ok(world.tally())
     })
@@ -48,6 +53,28 @@ pub struct Shop {
     pub gateway: Arc<Gateway>,
     pub oracle: Arc<Oracle>,
     pub has_chain: bool,
+    printer: Option<Arc<Printer>>,
+}
+
+impl Shop {
+    /// In some worlds there is a printer, which dies of some orders.
+    fn open_printer(&mut self, world: &mut World, orders: &[OrderPlaced]) {
+        let dice = world.dice();
+        if !dice.chance(300) {
+            return;
+        }
+        let poison = orders.iter().filter(|_| dice.chance(300)).map(|order| order.order_id.clone()).collect();
+        let printer = Arc::new(Printer::dying_of(poison));
+        let processes = usize::try_from(dice.one_of(&[1u64, 2])).unwrap();
+        world.deploy(vary(&dice, printer::CONTRACT), processes, Arc::clone(&printer), printer::print);
+        self.printer = Some(printer);
+    }
+
+    fn check_printer(&self, world: &World, orders: &[OrderPlaced], is_first: bool) -> Result<(), String> {
+        let Some(printer) = &self.printer else { return Ok(()) };
+        let orders = orders.iter().map(|order| order.order_id.clone()).collect();
+        printer::check(world, printer, &orders, is_first)
+    }
 }
 
 fn open(world: &mut World) -> Shop {
@@ -66,7 +93,7 @@ fn open(world: &mut World) -> Shop {
     if links > 0 {
         world.deploy(chain::CONTRACT, links, (), chain::link);
     }
-    Shop { gateway, oracle, has_chain: links > 0 }
+    Shop { gateway, oracle, has_chain: links > 0, printer: None }
 }
 
 /// A contract with other slots, and with every commit grouped or not.

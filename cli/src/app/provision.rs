@@ -18,7 +18,10 @@ const PROVISION_LIMIT: Duration = Duration::from_secs(60);
 
 /// What the functions need of a broker on this machine.
 pub(crate) fn topology(functions: &[Description]) -> Topology {
-    Topology::of(functions, &Sizing { replicas: 1, horizon: HORIZON, events_bytes_max: EVENTS_BYTES_MAX })
+    Topology::of(
+        functions,
+        &Sizing { replicas: 1, horizon: HORIZON, events_bytes_max: EVENTS_BYTES_MAX, ..Sizing::default() },
+    )
 }
 
 /// Makes what is missing and says in one line what that was.

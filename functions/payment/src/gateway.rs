@@ -5,6 +5,7 @@
 //! | 200, `succeeded` | [`Answer::Approved`] | |
 //! | 402 `card_error`; 200, `requires_payment_method` or `requires_action` | [`Answer::Declined`] | the card's own answer: trying again would only annoy the bank |
 //! | no connection, no answer in time, 5xx, 408, 429 | outage | the gateway is down or overrun; the breaker stops us from making that worse |
+//! | the same with `Retry-After` in seconds | outage, and nothing before that time (5 minutes at most) | it knows best |
 //! | an answer that cannot be read | outage | something in between answers in its place; whether it charged is open, and the idempotency key settles that at the next attempt |
 //! | 401, 403, 404, 405, redirects | outage | our key or our URL is wrong, for every order alike: they wait behind the breaker until it is mended, and none is lost |
 //! | 409 | retry after 2 s | an earlier attempt of this very charge is still running there |
@@ -27,6 +28,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const ANSWER_TIMEOUT_MS: u64 = 8_000;
 const BODY_BYTES_MAX: usize = 64 * 1024;
 const IN_FLIGHT_DELAY: Duration = Duration::from_secs(2);
+/// The longest `Retry-After` that is heeded.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
 /// Where cards are charged.
 #[derive(Debug)]
@@ -70,8 +73,8 @@ pub enum Answer {
 enum Trouble {
     #[error("the payment gateway cannot be reached")]
     Unreachable(#[source] reqwest::Error),
-    #[error("the payment gateway answers {0}")]
-    Unavailable(StatusCode),
+    #[error("the payment gateway answers {status}")]
+    Unavailable { status: StatusCode, retry_after: Option<Duration> },
     #[error("the payment gateway answers {0}: check PAYMENT_GATEWAY_URL and PAYMENT_GATEWAY_KEY")]
     Misconfigured(StatusCode),
     #[error("the payment gateway's {status} cannot be read")]
@@ -128,13 +131,13 @@ impl Gateway {
     /// The card did not answer; the module's table says what becomes of each case.
     pub async fn charge(&self, charge: Charge<'_>) -> Result<Answer, Failure> {
         match self.ask(charge).await {
-            Ok((status, body)) => judge(status, &body),
+            Ok(reply) => judge(&reply),
             Err(trouble) => Err(trouble),
         }
         .map_err(Trouble::into_failure)
     }
 
-    async fn ask(&self, charge: Charge<'_>) -> Result<(StatusCode, Vec<u8>), Trouble> {
+    async fn ask(&self, charge: Charge<'_>) -> Result<Reply, Trouble> {
         let unreachable = |error: reqwest::Error| Trouble::Unreachable(error.without_url());
         let client = self.client.get_or_try_init(async || self.connect()).await.map_err(unreachable)?;
         let mut request = client
@@ -157,6 +160,7 @@ impl Gateway {
         }
         let mut response = request.send().await.map_err(unreachable)?;
         let status = response.status();
+        let retry_after = response.headers().get(header::RETRY_AFTER).and_then(retry_after);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             if body.len() + chunk.len() > BODY_BYTES_MAX {
@@ -164,7 +168,7 @@ impl Gateway {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok((status, body))
+        Ok(Reply { status, retry_after, body })
     }
 
     fn connect(&self) -> Result<reqwest::Client, reqwest::Error> {
@@ -186,8 +190,9 @@ impl Gateway {
 impl Trouble {
     fn into_failure(self) -> Failure {
         match self {
+            Self::Unavailable { retry_after: Some(delay), .. } => Failure::outage_after(delay, self),
             Self::Unreachable(_)
-            | Self::Unavailable(_)
+            | Self::Unavailable { .. }
             | Self::Misconfigured(_)
             | Self::Unreadable { .. }
             | Self::TooLong(_) => Failure::outage(self),
@@ -195,6 +200,19 @@ impl Trouble {
             Self::Refused { .. } | Self::Undecided { .. } => Failure::reject(self),
         }
     }
+}
+
+/// What the gateway answered.
+struct Reply {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    body: Vec<u8>,
+}
+
+/// The seconds that `Retry-After` names. Its other form, a date, is left to the breaker's own time.
+fn retry_after(value: &header::HeaderValue) -> Option<Duration> {
+    let seconds = value.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
 }
 
 #[derive(Deserialize)]
@@ -217,7 +235,8 @@ struct ErrorDetail {
 }
 
 /// What the gateway's answer means: a pure function, so that every row of the table is a line of a test.
-fn judge(status: StatusCode, body: &[u8]) -> Result<Answer, Trouble> {
+fn judge(reply: &Reply) -> Result<Answer, Trouble> {
+    let Reply { status, retry_after, ref body } = *reply;
     let unreadable = |source| Trouble::Unreadable { status, source };
     match status.as_u16() {
         200 => {
@@ -231,7 +250,7 @@ fn judge(status: StatusCode, body: &[u8]) -> Result<Answer, Trouble> {
             }
         }
         409 => Err(Trouble::InFlight),
-        408 | 429 | 500..=599 => Err(Trouble::Unavailable(status)),
+        408 | 429 | 500..=599 => Err(Trouble::Unavailable { status, retry_after }),
         401 | 403 | 404 | 405 | 300..=399 => Err(Trouble::Misconfigured(status)),
         402 => {
             let ErrorBody { error } = serde_json::from_slice(body).map_err(unreadable)?;
@@ -246,7 +265,7 @@ fn judge(status: StatusCode, body: &[u8]) -> Result<Answer, Trouble> {
                 serde_json::from_slice(body).map(|ErrorBody { error }| error.code.unwrap_or(error.kind));
             Err(Trouble::Refused { status, kind: told.unwrap_or_else(|_| "no reason given".into()) })
         }
-        _ => Err(Trouble::Unavailable(status)),
+        _ => Err(Trouble::Unavailable { status, retry_after }),
     }
 }
 
@@ -265,7 +284,8 @@ mod tests {
     use super::*;
 
     fn verdict(status: u16, body: &str) -> String {
-        match judge(StatusCode::from_u16(status).unwrap(), body.as_bytes()) {
+        let (status, body) = (StatusCode::from_u16(status).unwrap(), body.as_bytes().to_vec());
+        match judge(&Reply { status, retry_after: None, body }) {
             Ok(answer) => format!("{answer:?}"),
             Err(trouble) => format!("{:?}", trouble.into_failure()),
         }
@@ -299,6 +319,20 @@ mod tests {
         }
         for status in [401, 403, 404, 405, 408, 429, 500, 502, 503, 504] {
             assert!(verdict(status, "").contains("Outage"), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_gateway_that_names_a_time_is_left_alone_for_so_long() {
+        for (value, heeded) in [
+            ("7", Some(7)),
+            (" 0 ", Some(0)),
+            ("86400", Some(300)),
+            ("Fri, 31 Dec 1999 23:59:59 GMT", None),
+            ("-1", None),
+        ] {
+            let told = header::HeaderValue::from_static(value);
+            assert_eq!(retry_after(&told), heeded.map(Duration::from_secs), "{value}");
         }
     }
 

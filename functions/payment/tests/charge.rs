@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use events::{DeclineReason, InventoryReserved, PaymentDeclined, PaymentProcessed};
-use jetlag::{Environment, Event};
+use jetlag::{Environment, Event, Failure};
 use payment::{Gateway, Settlement, charge};
 
 const APPROVED: (u16, &str) = (200, r#"{"id":"pi_1","object":"payment_intent","status":"succeeded"}"#);
@@ -37,8 +37,8 @@ impl Desk {
         let body = String::from_utf8(body.to_vec()).unwrap();
         desk.asked.lock().unwrap().push((uri.path().into(), headers, body));
         tokio::time::sleep(desk.delay).await;
-        let location = [("location", "http://127.0.0.1:1/elsewhere")];
-        (StatusCode::from_u16(desk.answer.0).unwrap(), location, desk.answer.1).into_response()
+        let headers = [("location", "http://127.0.0.1:1/elsewhere"), ("retry-after", "7")];
+        (StatusCode::from_u16(desk.answer.0).unwrap(), headers, desk.answer.1).into_response()
     }
 
     fn asked(&self) -> Vec<(String, HeaderMap, String)> {
@@ -63,9 +63,9 @@ fn reserved(order_id: &str) -> Event<InventoryReserved> {
     Event::of(order)
 }
 
-async fn failure(answer: (u16, &'static str)) -> String {
+async fn failure(answer: (u16, &'static str)) -> Failure {
     let (_, gateway) = Desk::open(answer, Duration::ZERO).await;
-    format!("{:?}", charge(&gateway, reserved("ORD-1")).await.unwrap_err())
+    charge(&gateway, reserved("ORD-1")).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -125,13 +125,17 @@ async fn every_attempt_carries_the_same_key_and_every_order_another() {
 
 #[tokio::test]
 async fn a_gateway_that_is_down_is_an_outage() {
-    assert!(failure((503, "upstream connect error")).await.contains("Outage"));
-    assert!(failure((429, "")).await.contains("Outage"));
-    assert!(failure((401, "{}")).await.contains("PAYMENT_GATEWAY_KEY"));
+    for status in [503, 429] {
+        let failed = failure((status, "upstream connect error")).await;
+        assert!(failed.is_outage());
+        assert_eq!(failed.delay(), Some(Duration::from_secs(7)), "as Retry-After says");
+    }
+    let misconfigured = failure((401, "{}")).await;
+    assert!(misconfigured.is_outage() && misconfigured.to_string().contains("PAYMENT_GATEWAY_KEY"));
 
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let failed = charge(&gateway(&format!("http://{closed}")), reserved("ORD-1")).await.unwrap_err();
-    assert!(format!("{failed:?}").contains("Outage"), "{failed:?}");
+    assert!(failed.is_outage(), "{failed}");
 }
 
 #[tokio::test]
@@ -139,37 +143,38 @@ async fn a_gateway_that_does_not_answer_in_time_is_an_outage() {
     let (desk, gateway) = Desk::open(APPROVED, Duration::from_secs(60)).await;
     let started = std::time::Instant::now();
     let failed = charge(&gateway, reserved("ORD-1")).await.unwrap_err();
-    assert!(format!("{failed:?}").contains("Outage"), "{failed:?}");
+    assert!(failed.is_outage(), "{failed}");
     assert!(started.elapsed() < Duration::from_secs(5));
     assert_eq!(desk.asked().len(), 1);
 }
 
 #[tokio::test]
 async fn a_body_that_cannot_be_read_is_an_outage_whatever_its_length() {
-    assert!(failure((200, "<html>It works!</html>")).await.contains("Outage"));
-    assert!(failure((200, r#"{"id":7}"#)).await.contains("Outage"));
+    assert!(failure((200, "<html>It works!</html>")).await.is_outage());
+    assert!(failure((200, r#"{"id":7}"#)).await.is_outage());
     let endless: &'static str = Box::leak("x".repeat(1_000_000).into_boxed_str());
-    assert!(failure((200, endless)).await.contains("more than 65536 bytes"));
+    assert!(failure((200, endless)).await.to_string().contains("more than 65536 bytes"));
 }
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    assert!(failure((307, "")).await.contains("307"));
+    assert!(failure((307, "")).await.to_string().contains("307"));
 }
 
 #[tokio::test]
 async fn what_no_retry_mends_is_rejected_without_the_gateways_free_text() {
-    let told = failure((
+    let failed = failure((
         400,
         r#"{"error":{"type":"invalid_request_error","code":"amount_too_small","message":"Bob"}}"#,
     ))
     .await;
-    assert!(told.contains("Reject") && told.contains("amount_too_small") && !told.contains("Bob"), "{told}");
+    let told = failed.to_string();
+    assert!(failed.is_reject() && told.contains("amount_too_small") && !told.contains("Bob"), "{told}");
 
     let (desk, gateway) = Desk::open(APPROVED, Duration::ZERO).await;
     let mut event = reserved("ORD-1");
     event.data.amount = "0.001".parse().unwrap();
     let failed = charge(&gateway, event).await.unwrap_err();
-    assert!(format!("{failed:?}").contains("Reject"), "{failed:?}");
+    assert!(failed.is_reject(), "{failed}");
     assert!(desk.asked().is_empty(), "nothing is asked for");
 }

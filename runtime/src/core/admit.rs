@@ -58,7 +58,7 @@ pub(crate) async fn publish_once<B: Broker>(broker: &B, message: Message) -> Res
         Err(error @ (PublishError::Refused | PublishError::Ambiguous(_))) => error,
         Err(error) => return Err(error),
     };
-    match broker.last(Stream::Events, &scope).await {
+    match broker.last_at_leader(Stream::Events, &scope).await {
         Ok(Some(found)) if found.subject == subject => Ok(Admission::Again),
         Ok(Some(found)) => Ok(Admission::Taken(found.subject)),
         Ok(None) => Err(error),

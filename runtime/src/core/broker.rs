@@ -71,7 +71,8 @@ pub(crate) enum Keep {
     Default,
     /// For ever.
     Forever,
-    /// At most so long.
+    /// So long, if the stream keeps messages longer than that; else for ever, since a broker ends a message with its stream's
+    /// time whatever it says itself.
     For(Duration),
 }
 
@@ -152,8 +153,20 @@ pub(crate) trait Broker: Send + Sync + 'static {
         messages: Vec<Message>,
     ) -> impl Future<Output = Result<u64, PublishError>> + Send;
 
-    /// The last message on `subject`, which may be a pattern.
+    /// The last message on `subject`, which may be a pattern, as any replica of the stream has it.
+    ///
+    /// A replica may lag behind: good for what is checked again when it is used, as state is by its expected sequence.
     fn last(
+        &self,
+        stream: Stream,
+        subject: &Subject,
+    ) -> impl Future<Output = Result<Option<Stored>, Unavailable>> + Send;
+
+    /// The last message on `subject`, which may be a pattern, as the stream's leader has it: every publish that was
+    /// answered before, whoever made it, is seen.
+    ///
+    /// For whatever is decided by a message that is not there, or by one that is still the same.
+    fn last_at_leader(
         &self,
         stream: Stream,
         subject: &Subject,
@@ -170,6 +183,9 @@ pub(crate) trait Broker: Send + Sync + 'static {
 
     /// The most bytes that one message may have.
     fn message_bytes_max(&self) -> usize;
+
+    /// How long an input may be without a sign of work before it is delivered again.
+    fn ack_wait(&self) -> Duration;
 
     /// The time of day.
     fn now(&self) -> OffsetDateTime;

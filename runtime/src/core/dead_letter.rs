@@ -42,16 +42,18 @@ pub(crate) async fn bury<B: Broker>(
         .map_err(|failure| NotBuried::Unknown(failure.to_string()))?;
     match broker.publish(Stream::Events, vec![receipt]).await {
         Ok(_) => {}
-        Err(PublishError::Refused) => match broker.last(Stream::Events, &inbound.cause.scope()).await {
-            // The receipt of an earlier burial that did not come to its end.
-            Ok(Some(found)) if found.header(headers::REASON).is_some() => {}
-            Ok(Some(_)) => return Ok(Burial::Committed),
-            // A replica that lags behind: it is not known what refused the receipt.
-            Ok(None) => {
-                return Err(NotBuried::Unknown("what was committed for it cannot be read yet".into()));
+        Err(PublishError::Refused) => {
+            match broker.last_at_leader(Stream::Events, &inbound.cause.scope()).await {
+                // The receipt of an earlier burial that did not come to its end.
+                Ok(Some(found)) if found.header(headers::REASON).is_some() => {}
+                Ok(Some(_)) => return Ok(Burial::Committed),
+                // A leader that is none any more: it is not known what refused the receipt.
+                Ok(None) => {
+                    return Err(NotBuried::Unknown("what was committed for it cannot be read yet".into()));
+                }
+                Err(unavailable) => return Err(NotBuried::Unknown(unavailable.to_string())),
             }
-            Err(unavailable) => return Err(NotBuried::Unknown(unavailable.to_string())),
-        },
+        }
         Err(error) => return Err(error.into()),
     }
     // As unique as the receipt's: an event's own id only tells it from others of its type and aggregate.

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::Terms;
 use crate::contract::Durability;
-use crate::core::breaker::{Circuit, Pass, Position};
+use crate::core::breaker::shared::SharedBreaker;
 use crate::core::broker::{Broker, Stream};
 use crate::core::commit::Plan;
 use crate::core::group::{Committer, Outcome, after_failure};
+use crate::core::isolation::Isolation;
 use crate::core::keys::Keys;
 use crate::core::pulse::Pulse;
 use crate::core::states::States;
@@ -25,8 +25,6 @@ use crate::telemetry::meter::Meter;
 pub(crate) const RERUNS_MAX: u32 = 64;
 /// How long an input that could not be finished stays with the broker before it is delivered again.
 pub(crate) const RELEASE_DELAY: Duration = Duration::from_secs(1);
-/// The same, while another input probes the circuit.
-pub(crate) const PROBE_DELAY: Duration = Duration::from_millis(250);
 /// The same, while the stream is full.
 pub(crate) const FULL_DELAY: Duration = Duration::from_secs(5);
 
@@ -39,7 +37,8 @@ pub(crate) struct Engine<B: Broker> {
     pub(crate) committer: Committer<B>,
     pub(crate) keys: Keys,
     pub(crate) slots: Semaphore,
-    pub(crate) circuit: Circuit,
+    pub(crate) breaker: Arc<SharedBreaker<B>>,
+    pub(crate) isolation: Isolation,
     pub(crate) pulse: Pulse<B::Receipt>,
     /// Cancelled when the process is to stop: what has not started is given back.
     pub(crate) drain: CancellationToken,
@@ -47,7 +46,7 @@ pub(crate) struct Engine<B: Broker> {
 }
 
 impl<B: Broker> Engine<B> {
-    /// An engine, and the loop that publishes its group commits.
+    /// An engine, and the loops that publish its group commits and follow its breaker.
     pub(crate) fn new(
         function: Bindings,
         broker: Arc<B>,
@@ -55,6 +54,8 @@ impl<B: Broker> Engine<B> {
     ) -> (Arc<Self>, impl Future<Output = ()> + Send) {
         let states = Arc::new(States::new(Arc::clone(&broker)));
         let (committer, publishing) = Committer::new(Arc::clone(&broker), Arc::clone(&states));
+        let breaker = Arc::new(SharedBreaker::new(&function.terms, Arc::clone(&broker)));
+        let following = Arc::clone(&breaker);
         let engine = Arc::new(Self {
             terms: function.terms,
             handler: function.handler,
@@ -63,12 +64,19 @@ impl<B: Broker> Engine<B> {
             committer,
             keys: Keys::default(),
             slots: Semaphore::new(function.terms.concurrency),
-            circuit: Circuit::new(function.terms.breaker),
+            breaker,
+            isolation: Isolation::default(),
             pulse: Pulse::new(),
             drain,
             meter: Meter::new(&function.terms),
         });
-        (engine, publishing)
+        let loops = async move {
+            tokio::select! {
+                () = publishing => {}
+                () = following.follow() => {}
+            }
+        };
+        (engine, loops)
     }
 
     /// The function's state, as a new run of its handler sees it.
@@ -125,22 +133,9 @@ impl<B: Broker> Engine<B> {
         outcome
     }
 
-    /// Leave to run the handler, or `None` while the circuit is open.
-    pub(crate) fn pass(&self) -> Option<Pass> {
-        self.circuit.pass(Instant::now())
-    }
-
-    /// Says aloud that the circuit has changed.
-    pub(crate) fn announce(&self, position: Position) {
-        self.meter.breaker(position);
-        match position {
-            Position::Open => tracing::warn!(
-                open_for_ms =
-                    self.terms.breaker.map(|b| u64::try_from(b.open_for.as_millis()).unwrap_or(u64::MAX)),
-                "circuit breaker opened: inputs wait in the stream"
-            ),
-            Position::Closed => tracing::info!("circuit breaker closed"),
-            Position::HalfOpen => tracing::info!("circuit breaker lets one input try"),
-        }
+    /// Every slot of the process, once all are free.
+    pub(crate) async fn all_slots(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        let all = u32::try_from(self.terms.concurrency).unwrap_or(u32::MAX);
+        self.slots.acquire_many(all).await
     }
 }

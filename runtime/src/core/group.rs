@@ -145,7 +145,7 @@ pub(crate) async fn after_failure<B: Broker>(broker: &B, plan: &Plan, error: &Pu
         return Outcome::Full;
     }
     if let Some(guard) = &plan.guard {
-        match broker.last(Stream::Events, guard).await {
+        match broker.last_at_leader(Stream::Events, guard).await {
             Ok(Some(found)) => {
                 let dead = found.header(headers::REASON).map(Reason::of_code);
                 return dead.map_or(Outcome::Already, Outcome::Dead);
@@ -169,7 +169,7 @@ pub(crate) async fn after_failure<B: Broker>(broker: &B, plan: &Plan, error: &Pu
 async fn existing<B: Broker>(broker: &B, plan: &Plan) -> Result<Option<Subject>, Unavailable> {
     for event in &plan.events {
         let Some(scope) = event.expect.as_ref().and_then(|expect| expect.scope.as_ref()) else { continue };
-        if let Some(found) = broker.last(Stream::Events, scope).await? {
+        if let Some(found) = broker.last_at_leader(Stream::Events, scope).await? {
             return Ok(Some(found.subject));
         }
     }

@@ -1,6 +1,7 @@
 //! An input as it comes in: read, checked, and told where it stands.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use time::OffsetDateTime;
 
@@ -140,6 +141,15 @@ impl Inbound {
             },
             history: history.unwrap_or_default(),
         }
+    }
+
+    /// How long after the one before the last attempt is made, if this is the last: a breaker's whole time if none is known.
+    pub(crate) fn last_attempt_after(&self, terms: &Terms, now: OffsetDateTime) -> Option<Duration> {
+        if self.input.attempt < terms.retry.attempts {
+            return None;
+        }
+        let before = self.history.last().and_then(|attempt| Duration::try_from(now - attempt.at).ok());
+        before.or_else(|| terms.breaker.map(|breaker| breaker.open_for))
     }
 
     /// The history with this attempt's failure added.

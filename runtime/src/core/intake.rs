@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{StreamExt, stream};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -11,6 +12,7 @@ use crate::core::admit::admit;
 use crate::core::batch::live_batch;
 use crate::core::broker::{Broker, Delivery, Lane, Pulled, Stream};
 use crate::core::engine::Engine;
+use crate::core::isolation::give_back_unread;
 use crate::core::life::live;
 
 /// How long a batch waits for one more input that may already be on its way.
@@ -37,15 +39,19 @@ impl Holding {
 pub(crate) async fn pull<B: Broker>(
     engine: Arc<Engine<B>>,
     mut lane: impl Lane<B::Receipt>,
-    stream: Stream,
+    source: Stream,
     most: usize,
 ) {
     let mut holding = Holding { most, asked: 0, tasks: TaskTracker::new(), freed: Arc::new(Notify::new()) };
+    if source != Stream::Intake {
+        engine.breaker.begin().await;
+    }
     while !engine.drain.is_cancelled() {
-        let credit = match stream {
+        let change = engine.breaker.circuit().change();
+        let credit = match source {
             // Admission asks nobody.
             Stream::Intake => holding.free(),
-            _ => engine.circuit.credit(holding.free(), Instant::now()),
+            _ => engine.breaker.circuit().credit(holding.free(), Instant::now()),
         };
         // In halves rather than one by one: each request is a message to the broker.
         if credit > 0 && (holding.asked == 0 || credit >= most.div_ceil(2)) {
@@ -55,14 +61,13 @@ pub(crate) async fn pull<B: Broker>(
         tokio::select! {
             biased;
             () = engine.drain.cancelled() => {}
-            pulled = lane.next() => take(&engine, &mut lane, &mut holding, stream, pulled).await,
+            pulled = lane.next() => take(&engine, &mut lane, &mut holding, source, pulled).await,
             () = holding.freed.notified() => {}
-            () = engine.circuit.change(Instant::now()) => {}
+            () = change => {}
         }
     }
-    for delivery in lane.close().await {
-        engine.broker.give_back(&delivery.receipt, Duration::ZERO).await;
-    }
+    let unread = lane.close().await;
+    stream::iter(&unread).for_each_concurrent(None, |delivery| give_back_unread(&engine, delivery)).await;
     holding.tasks.close();
     holding.tasks.wait().await;
 }

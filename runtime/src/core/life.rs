@@ -11,9 +11,10 @@ use tracing::Instrument;
 use crate::core::broker::{Broker, Delivery};
 use crate::core::commit::{Plan, plan};
 use crate::core::dead_letter::{Burial, NotBuried, bury, bury_unreadable};
-use crate::core::engine::{Engine, FULL_DELAY, PROBE_DELAY, RELEASE_DELAY, RERUNS_MAX};
+use crate::core::engine::{Engine, FULL_DELAY, RELEASE_DELAY, RERUNS_MAX};
 use crate::core::group::Outcome;
 use crate::core::inbound::{Inbound, Unreadable};
+use crate::core::isolation::{self, Standing, Suspect, standing};
 use crate::core::judge::{Disposition, health, judge};
 use crate::core::schedule::schedule;
 use crate::effects::Erased;
@@ -30,8 +31,11 @@ pub(crate) async fn live<B: Broker>(engine: Arc<Engine<B>>, delivery: Delivery<B
             let span = spans::process(&engine.terms, &mut inbound);
             async {
                 let began = Instant::now();
-                let disposition = handle(&engine, &inbound).await;
-                let disposition = settle(&engine, &delivery, &inbound, disposition).await;
+                let disposition = match standing(&engine, &delivery, &inbound).await {
+                    Standing::Trusted => trusted(&engine, &delivery, &inbound).await,
+                    Standing::Suspect(suspect) => alone(&engine, &delivery, &inbound, *suspect).await,
+                    Standing::Decided(decided) => settle(&engine, &delivery, &inbound, decided).await,
+                };
                 engine.meter.handled(&inbound, &disposition, began.elapsed(), engine.broker.now());
                 disposition
             }
@@ -43,38 +47,87 @@ pub(crate) async fn live<B: Broker>(engine: Arc<Engine<B>>, delivery: Delivery<B
     answer(&*engine.broker, &delivery, &disposition).await;
 }
 
+/// Handles an input against which nothing speaks. If it is given back, that is recorded: it is trusted when it comes again.
+async fn trusted<B: Broker>(
+    engine: &Engine<B>,
+    delivery: &Delivery<B::Receipt>,
+    inbound: &Inbound,
+) -> Disposition {
+    let disposition = handle(engine, inbound).await;
+    let disposition = settle(engine, delivery, inbound, disposition).await;
+    if matches!(disposition, Disposition::Release { .. }) {
+        isolation::give_back(engine, delivery, inbound).await;
+    }
+    disposition
+}
+
+/// Waits until nothing runs in this process, and attempts an input that may have killed one. Nothing else runs until the
+/// broker knows that it came back.
+async fn alone<B: Broker>(
+    engine: &Engine<B>,
+    delivery: &Delivery<B::Receipt>,
+    inbound: &Inbound,
+    suspect: Suspect,
+) -> Disposition {
+    let place = engine.keys.line_up(&inbound.cause.aggregate_id);
+    let turn_and_slots = async { (place.turn().await, engine.all_slots().await) };
+    tokio::select! {
+        biased;
+        () = engine.drain.cancelled() => stopping(),
+        (_turn, _slots) = turn_and_slots => {
+            let lone = match suspect.begin(engine).await {
+                Ok(lone) => lone,
+                Err(disposition) => return disposition,
+            };
+            let disposition = attempt(engine, inbound, Some(lone.reruns_until)).await;
+            let disposition = settle(engine, delivery, inbound, disposition).await;
+            lone.end(engine, &disposition).await;
+            disposition
+        }
+    }
+}
+
 /// Waits for the input's turn and for a slot, and attempts it; gives it back if the process is to stop first.
 pub(crate) async fn handle<B: Broker>(engine: &Engine<B>, inbound: &Inbound) -> Disposition {
     let place = engine.keys.line_up(&inbound.cause.aggregate_id);
     let turn_and_slot = async { (place.turn().await, engine.slots.acquire().await) };
     tokio::select! {
         biased;
-        () = engine.drain.cancelled() => {
-            Disposition::Release { after: Duration::ZERO, why: "the process is stopping".into() }
-        }
-        (_turn, _slot) = turn_and_slot => attempt(engine, inbound).await,
+        () = engine.drain.cancelled() => stopping(),
+        (_turn, _slot) = turn_and_slot => attempt(engine, inbound, None).await,
     }
 }
 
-/// Runs the handler and commits its effects, again as long as the state that it read has changed meanwhile.
-async fn attempt<B: Broker>(engine: &Engine<B>, inbound: &Inbound) -> Disposition {
-    let judged = |failure| {
+fn stopping() -> Disposition {
+    Disposition::Release { after: Duration::ZERO, why: "the process is stopping".into() }
+}
+
+/// Runs the handler and commits its effects, again as long as the state that it read has changed meanwhile; with
+/// `reruns_until`, not after that.
+async fn attempt<B: Broker>(
+    engine: &Engine<B>,
+    inbound: &Inbound,
+    reruns_until: Option<Instant>,
+) -> Disposition {
+    let judged = |failure, rest| {
         let seed = engine.broker.now().unix_timestamp_nanos().unsigned_abs() as u64 ^ inbound.input.sequence;
-        judge(failure, inbound.input.attempt, &engine.terms.retry, seed)
+        judge(failure, inbound.input.attempt, &engine.terms.retry, seed, rest)
     };
     // What a run has read stays at hand for the next one, so that it decides at once, before it changes again.
     let mut _before: Option<State> = None;
-    for _ in 0..RERUNS_MAX {
-        let Some(pass) = engine.pass() else {
+    for rerun in 0..RERUNS_MAX {
+        if rerun > 0 && reruns_until.is_some_and(|until| Instant::now() >= until) {
+            return release("its state keeps changing".into());
+        }
+        let Some(pass) = engine.breaker.pass(&inbound.cause).await else {
             // Until the probe: sooner it would only be given back again.
-            let after = engine.circuit.opens_in(Instant::now()).max(PROBE_DELAY);
+            let after = engine.breaker.rest();
             return Disposition::Release { after, why: "the circuit breaker is open".into() };
         };
         let state = engine.view();
         let ran = run(engine, inbound, state.clone()).await;
-        if let Some(position) = engine.circuit.tell(pass, health(&ran), Instant::now()) {
-            engine.announce(position);
-        }
+        let last_after = inbound.last_attempt_after(&engine.terms, engine.broker.now());
+        let rest = engine.breaker.tell(pass, health(&ran, last_after)).await;
         let (plan, reads) = match ran {
             Ok(ready) => ready,
             // To give up is a decision too: not on state that has not come true, or is no more.
@@ -84,9 +137,9 @@ async fn attempt<B: Broker>(engine: &Engine<B>, inbound: &Inbound) -> Dispositio
                     continue;
                 }
                 Outcome::Unavailable(why) => return Disposition::Release { after: RELEASE_DELAY, why },
-                _ => return judged(failure),
+                _ => return judged(failure, None),
             },
-            Err(failure) => return judged(failure),
+            Err(failure) => return judged(failure, rest),
         };
         match engine.commit(plan, reads).await {
             Outcome::Committed => return Disposition::Ack { already: false },
@@ -109,7 +162,7 @@ async fn attempt<B: Broker>(engine: &Engine<B>, inbound: &Inbound) -> Dispositio
             Outcome::Unavailable(why) => return Disposition::Release { after: RELEASE_DELAY, why },
         }
     }
-    judged(Failure::retry(format_args!("its state changed during {RERUNS_MAX} runs")))
+    judged(Failure::retry(format_args!("its state changed during {RERUNS_MAX} runs")), None)
 }
 
 /// Runs the handler once, within its time and with panics caught, and plans the commit of its effects.
@@ -139,7 +192,8 @@ pub(crate) async fn bounded(
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
             Err(Failure::retry(format_args!("the handler panicked: {text}")))
         }
-        Err(_) => Err(Failure::retry(format_args!("the handler took longer than {limit:?}"))),
+        // What it waits for is most likely a dependency that does not answer.
+        Err(_) => Err(Failure::unanswered(format_args!("the handler took longer than {limit:?}"))),
     }
 }
 

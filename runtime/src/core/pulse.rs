@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::core::broker::Broker;
+
+/// How often a sign of work is given in the time in which one must come.
+const BEATS: u32 = 3;
 
 /// The inputs that this process holds.
 #[derive(Debug)]
@@ -46,9 +48,10 @@ impl<R: Clone> Pulse<R> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).since.len()
     }
 
-    /// Signals every `interval` for each input that has been held for longer than that. Never ends.
-    pub(crate) async fn beat<B: Broker<Receipt = R>>(&self, broker: &B, interval: Duration) {
+    /// Signals three times within the broker's patience for each input that has been held for so long. Never ends.
+    pub(crate) async fn beat<B: Broker<Receipt = R>>(&self, broker: &B) {
         loop {
+            let interval = broker.ack_wait() / BEATS;
             tokio::time::sleep(interval).await;
             let before = Instant::now() - interval;
             let due: Vec<R> = {

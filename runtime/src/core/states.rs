@@ -89,7 +89,7 @@ impl<B: Broker> States<B> {
         };
         let looked = futures::stream::iter(known)
             .map(async |(known, subject, version)| {
-                let (subject, _, sequence) = self.fetch(subject).await?;
+                let (subject, _, sequence) = self.fetch(subject, true).await?;
                 let is_current = known == Some(sequence);
                 if !is_current {
                     self.lock().forget(&subject, version);
@@ -102,8 +102,18 @@ impl<B: Broker> States<B> {
         looked.into_iter().try_fold(true, |all, one| Ok(all && one?))
     }
 
-    async fn fetch(&self, subject: Subject) -> Result<(Subject, Option<Bytes>, u64), Unavailable> {
-        let stored = self.broker.last(Stream::Events, &subject).await?;
+    /// What the broker has under `subject`. Any replica will do for a value that is written back, since its sequence is
+    /// checked then; one that decides something as it is comes from the leader.
+    async fn fetch(
+        &self,
+        subject: Subject,
+        at_leader: bool,
+    ) -> Result<(Subject, Option<Bytes>, u64), Unavailable> {
+        let stored = if at_leader {
+            self.broker.last_at_leader(Stream::Events, &subject).await?
+        } else {
+            self.broker.last(Stream::Events, &subject).await?
+        };
         let sequence = stored.as_ref().map_or(0, |stored| stored.sequence);
         Ok((subject, stored.map(|stored| stored.payload), sequence))
     }
@@ -121,9 +131,12 @@ impl<B: Broker> Load for States<B> {
             let mut pins =
                 Pins { states: self, subjects: known.map(|(subject, _)| subject.clone()).collect() };
             let missing = subjects.iter().zip(&loaded).filter(|(_, loaded)| loaded.is_none());
-            let missing: Vec<Subject> = missing.map(|(subject, _)| subject.clone()).collect();
+            let missing: Vec<(Subject, bool)> = {
+                let table = self.lock();
+                missing.map(|(subject, _)| (subject.clone(), table.was_refused(subject))).collect()
+            };
             let fetched: Result<Vec<_>, _> = futures::stream::iter(missing)
-                .map(|subject| self.fetch(subject))
+                .map(|(subject, was_refused)| self.fetch(subject, was_refused))
                 .buffered(LOADS_IN_FLIGHT_MAX)
                 .collect::<Vec<_>>()
                 .await
@@ -171,6 +184,11 @@ impl Table {
             Some(Loaded { value: current.value, version: current.version })
         };
         subjects.iter().map(pin).collect()
+    }
+
+    /// Whether a value of `subject` in use was refused: the replica that it came from may lag, and would give it again.
+    fn was_refused(&self, subject: &Subject) -> bool {
+        self.entries.get(subject).is_some_and(|entry| entry.current.is_none())
     }
 
     /// Pins `subject` and gives its value: what was fetched, or what somebody else has made of it meanwhile.

@@ -89,7 +89,7 @@ impl Key {
             Admission::Now => return Ok(()),
             Admission::Again | Admission::Taken(_) => {}
         }
-        let stored = engine.broker.last(Stream::Events, &subject).await;
+        let stored = engine.broker.last_at_leader(Stream::Events, &subject).await;
         let stored =
             stored.map_err(|error| NotClaimed::Broker(PublishError::Ambiguous(error.to_string())))?;
         let Some(stored) = stored else {

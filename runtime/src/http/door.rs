@@ -149,8 +149,11 @@ fn message<B: Broker>(
 /// The event that has the place already.
 async fn stored<B: Broker>(engine: &Engine<B>, subject: &Subject) -> Result<Envelope, Problem> {
     let unavailable = |why: String| not_published(&PublishError::Ambiguous(why));
-    let found =
-        engine.broker.last(Stream::Events, subject).await.map_err(|error| unavailable(error.to_string()))?;
+    let found = engine
+        .broker
+        .last_at_leader(Stream::Events, subject)
+        .await
+        .map_err(|error| unavailable(error.to_string()))?;
     let found = found.ok_or_else(|| unavailable(format!("{subject} is gone again")))?;
     Envelope::read(&found.payload)
         .map_err(|error| Problem::new(INTERNAL, format!("{subject}: {}", chain(&error))))

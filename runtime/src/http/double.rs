@@ -22,7 +22,7 @@ use crate::http::server::{self, Site};
 use crate::readiness::Readiness;
 use crate::state::Unavailable;
 use crate::subject::Subject;
-use crate::{Contract, Endpoint, Event, Failure, Fault, Payload};
+use crate::{Breaker, Contract, Endpoint, Event, Failure, Fault, Payload};
 
 #[derive(Default)]
 pub(crate) struct Memory {
@@ -117,6 +117,10 @@ impl Broker for Memory {
         Ok(Self::last_of(&self.stored.lock().unwrap(), stream, subject))
     }
 
+    async fn last_at_leader(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
+        self.last(stream, subject).await
+    }
+
     async fn ack(&self, (): &()) {}
 
     async fn give_back(&self, (): &(), _: Duration) {}
@@ -125,6 +129,10 @@ impl Broker for Memory {
 
     fn message_bytes_max(&self) -> usize {
         1024 * 1024
+    }
+
+    fn ack_wait(&self) -> Duration {
+        Duration::from_secs(30)
     }
 
     fn now(&self) -> OffsetDateTime {
@@ -172,7 +180,8 @@ impl Payload for OrderSeen {
     }
 }
 
-pub(crate) const CONTRACT: Contract<OrderPlaced, OrderSeen> = Contract::new("watcher", "Sees orders.");
+pub(crate) const CONTRACT: Contract<OrderPlaced, OrderSeen> =
+    Contract::new("watcher", "Sees orders.").breaker(Breaker::after(5));
 
 /// Amounts decide what becomes of an order: 500 fails, 422 is rejected, 13 panics, 1000 takes 50 ms.
 async fn see(_: &(), event: Event<OrderPlaced>) -> Result<OrderSeen, Failure> {

@@ -10,8 +10,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
-use crate::core::breaker::Position;
 use crate::core::broker::Broker;
+use crate::event::rfc3339;
 use crate::http::server::Site;
 use crate::readiness::Condition;
 
@@ -30,7 +30,19 @@ struct Ready {
     conditions: BTreeMap<&'static str, Condition>,
     /// For people: while it is open the events wait in the stream, and another process would do no better.
     #[serde(skip_serializing_if = "Option::is_none")]
-    breaker: Option<&'static str>,
+    breaker: Option<Breaker>,
+}
+
+/// Where the circuit breaker stands.
+#[derive(Serialize)]
+struct Breaker {
+    position: &'static str,
+    /// Since when the dependency has been down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    /// When the next input tries, or, while one tries, when it has ended at the latest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
 }
 
 /// The paths that [`routes`] answers.
@@ -56,10 +68,13 @@ async fn readiness<B: Broker>(State(site): State<Arc<Site<B>>>) -> Response {
     let (ready, conditions) = site.readiness.report();
     let (code, status) =
         if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not_ready") };
-    let breaker = site.engine.get().map(|engine| match engine.circuit.position() {
-        Position::Closed => "closed",
-        Position::HalfOpen => "half_open",
-        Position::Open => "open",
+    let breaker = site.engine.get().filter(|engine| engine.terms.breaker.is_some()).map(|engine| {
+        let outage = engine.breaker.outage();
+        Breaker {
+            position: engine.breaker.circuit().position().name(),
+            since: outage.map(|(since, _)| rfc3339(since)),
+            until: outage.map(|(_, until)| rfc3339(until)),
+        }
     });
     fresh((
         code,

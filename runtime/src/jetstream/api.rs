@@ -17,6 +17,9 @@ pub(super) enum RequestFailed {
     /// Nobody listens: no such stream, no JetStream, or no leader.
     #[error("nobody answers on {subject}: is JetStream enabled, and the stream there?")]
     NoResponders { subject: String },
+    /// The message is larger than the broker takes; it was not sent.
+    #[error("the message to {subject} was not sent: {why}")]
+    TooLarge { subject: String, why: String },
     /// No answer came in time, or the connection is gone.
     #[error("no answer on {subject} within {ANSWER_TIMEOUT:?}: {why}")]
     NoAnswer { subject: String, why: String },
@@ -50,6 +53,9 @@ pub(super) async fn request(
         Ok(Ok(message)) => Ok(message),
         Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => {
             Err(RequestFailed::NoResponders { subject: subject.into() })
+        }
+        Ok(Err(error)) if error.kind() == RequestErrorKind::MaxPayloadExceeded => {
+            Err(RequestFailed::TooLarge { subject: subject.into(), why: error.to_string() })
         }
         Ok(Err(error)) => Err(RequestFailed::NoAnswer { subject: subject.into(), why: error.to_string() }),
         Err(_) => {

@@ -1,13 +1,17 @@
 //! The real broker, as the core sees it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::Client;
 use async_nats::header::HeaderMap;
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::RawMessage;
 use bytes::Bytes;
 use serde::Deserialize;
 use time::OffsetDateTime;
+use tokio::sync::OnceCell;
 
 use crate::core::broker::{Broker, Keep, Message, PublishError, Stored, Stream};
 use crate::jetstream::api::{ANSWER_TIMEOUT, ApiError, RequestFailed, request};
@@ -20,15 +24,48 @@ const WRONG_LAST_SEQUENCE: [u64; 2] = [10071, 10164];
 /// The broker's codes that mean: the stream is at its limit.
 const STREAM_FULL: [u64; 2] = [10077, 10023];
 
+/// The broker's code that means: there is no such message.
+const NO_MESSAGE: u64 = 10037;
+
 /// JetStream over one connection.
 #[derive(Debug, Clone)]
 pub(crate) struct JetStream {
     client: Client,
+    ack_wait: AckWait,
+    /// How long the stream of events keeps messages. Asked for once, when it first matters.
+    horizon: Arc<OnceCell<Duration>>,
+}
+
+/// How long the consumers of a function wait for a sign of work, as the broker told last.
+#[derive(Debug, Clone)]
+pub(crate) struct AckWait(Arc<AtomicU64>);
+
+impl Default for AckWait {
+    fn default() -> Self {
+        let wait = Self(Arc::default());
+        wait.set(topology::ACK_WAIT);
+        wait
+    }
+}
+
+impl AckWait {
+    pub(crate) fn set(&self, wait: Duration) {
+        self.0.store(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
 }
 
 impl JetStream {
-    pub(crate) const fn new(client: Client) -> Self {
-        Self { client }
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client, ack_wait: AckWait::default(), horizon: Arc::default() }
+    }
+
+    /// The same, with what the broker tells of its patience.
+    pub(crate) fn with_ack_wait(self, ack_wait: AckWait) -> Self {
+        Self { ack_wait, ..self }
     }
 
     /// The name that `stream` has at the broker.
@@ -39,6 +76,40 @@ impl JetStream {
             Stream::Intake => topology::INTAKE,
             Stream::DeadLetters => topology::DEAD_LETTERS,
             Stream::Audit => topology::AUDIT,
+        }
+    }
+
+    /// Keeps for ever what is to stay longer than the stream of events keeps messages: the broker ends a message with its
+    /// stream's `max_age`, whatever longer `Nats-TTL` it has, except `never`.
+    async fn outlive_the_horizon(&self, messages: &mut [Message]) {
+        let own = |message: &Message| matches!(message.keep, Keep::For(_));
+        if !messages.iter().any(own) {
+            return;
+        }
+        // Not known: too long is the safe side.
+        let horizon =
+            self.horizon.get_or_try_init(|| self.ask_horizon()).await.map_or(Duration::ZERO, |known| *known);
+        for message in messages {
+            if let Keep::For(time) = message.keep
+                && time > horizon
+            {
+                message.keep = Keep::Forever;
+            }
+        }
+    }
+
+    async fn ask_horizon(&self) -> Result<Duration, RequestFailed> {
+        let subject = format!("$JS.API.STREAM.INFO.{}", topology::EVENTS);
+        let answer = request(&self.client, &subject, None, Bytes::new()).await?;
+        let info: Option<serde_json::Value> = serde_json::from_slice(&answer.payload).ok();
+        let age = info
+            .as_ref()
+            .and_then(|info| info.pointer("/config/max_age"))
+            .and_then(serde_json::Value::as_u64);
+        match age {
+            Some(0) => Ok(Duration::MAX),
+            Some(nanos) => Ok(Duration::from_nanos(nanos)),
+            None => Err(RequestFailed::NoAnswer { subject, why: "no max_age in it".into() }),
         }
     }
 
@@ -56,7 +127,9 @@ impl JetStream {
         let headers = headers(&message, batch);
         let answer = request(&self.client, subject.as_str(), Some(headers), message.payload).await;
         let answer = answer.map_err(|failed| match failed {
-            RequestFailed::NoResponders { .. } => PublishError::Rejected(failed.to_string()),
+            RequestFailed::NoResponders { .. } | RequestFailed::TooLarge { .. } => {
+                PublishError::Rejected(failed.to_string())
+            }
             RequestFailed::NoAnswer { .. } => PublishError::Ambiguous(failed.to_string()),
         })?;
         acknowledged(&answer.payload)
@@ -98,6 +171,7 @@ impl Broker for JetStream {
     type Receipt = Arc<str>;
 
     async fn publish(&self, _: Stream, mut messages: Vec<Message>) -> Result<u64, PublishError> {
+        self.outlive_the_horizon(&mut messages).await;
         match messages.len() {
             1 => match messages.pop() {
                 Some(message) => self.publish_one(message, None).await,
@@ -116,6 +190,15 @@ impl Broker for JetStream {
             request(&self.client, &format!("$JS.API.DIRECT.GET.{stream}.{subject}"), None, Bytes::new()).await
         };
         stored(answer.map_err(|failed| Unavailable(failed.to_string()))?)
+    }
+
+    async fn last_at_leader(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
+        // Unlike a direct read, which any replica answers as far as it has come, this one is answered by the leader.
+        let ask = serde_json::json!({"last_by_subj": subject.as_str()}).to_string();
+        let stream = Self::name(stream);
+        let answer =
+            request(&self.client, &format!("$JS.API.STREAM.MSG.GET.{stream}"), None, ask.into()).await;
+        stored_at_leader(&answer.map_err(|failed| Unavailable(failed.to_string()))?.payload)
     }
 
     async fn ack(&self, receipt: &Arc<str>) {
@@ -137,6 +220,10 @@ impl Broker for JetStream {
 
     fn message_bytes_max(&self) -> usize {
         self.client.server_info().max_payload
+    }
+
+    fn ack_wait(&self) -> Duration {
+        self.ack_wait.get()
     }
 
     fn now(&self) -> OffsetDateTime {
@@ -184,6 +271,8 @@ fn acknowledged(json: &[u8]) -> Result<u64, PublishError> {
     let answer: Answer = serde_json::from_slice(json)
         .map_err(|error| PublishError::Ambiguous(format!("an odd answer: {error}")))?;
     match answer.error {
+        // No answer of a publish, whoever gave it.
+        None if answer.seq == 0 => Err(PublishError::Ambiguous("an answer without a sequence".into())),
         None => Ok(answer.seq),
         Some(error) if WRONG_LAST_SEQUENCE.contains(&error.err_code) => Err(PublishError::Refused),
         Some(error) if STREAM_FULL.contains(&error.err_code) => Err(PublishError::Full),
@@ -212,6 +301,31 @@ pub(super) fn stored(message: async_nats::Message) -> Result<Option<Stored>, Una
     Ok(Some(Stored { subject: Subject::from_broker(&subject), sequence, headers, payload: message.payload }))
 }
 
+/// A message in the form of the stream's API: JSON, with headers and payload in base 64.
+fn stored_at_leader(json: &[u8]) -> Result<Option<Stored>, Unavailable> {
+    #[derive(Deserialize)]
+    struct Answer {
+        message: Option<RawMessage>,
+        error: Option<ApiError>,
+    }
+    let odd = |error: &dyn std::fmt::Display| Unavailable(format!("an odd answer: {error}"));
+    let answer: Answer = serde_json::from_slice(json).map_err(|error| odd(&error))?;
+    match (answer.message, answer.error) {
+        (_, Some(error)) if error.err_code == NO_MESSAGE => Ok(None),
+        (_, Some(error)) => Err(Unavailable(error.to_string())),
+        (None, None) => Err(odd(&"neither a message nor an error")),
+        (Some(raw), None) => {
+            let message = StreamMessage::try_from(raw).map_err(|error| odd(&error))?;
+            Ok(Some(Stored {
+                subject: Subject::from_broker(&message.subject),
+                sequence: message.sequence,
+                headers: list(Some(&message.headers)),
+                payload: message.payload,
+            }))
+        }
+    }
+}
+
 /// Headers as the core has them.
 pub(super) fn list(headers: Option<&HeaderMap>) -> Vec<(String, String)> {
     let Some(headers) = headers else { return Vec::new() };
@@ -219,4 +333,55 @@ pub(super) fn list(headers: Option<&HeaderMap>) -> Vec<(String, String)> {
         .iter()
         .flat_map(|(name, values)| values.iter().map(move |value| (name.to_string(), value.to_string())))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_the_brokers_codes_is_told_as_what_it_means_for_a_commit() {
+        let answer = |code: u64| {
+            acknowledged(
+                serde_json::json!({"error": {"code": 400, "err_code": code, "description": "why"}})
+                    .to_string()
+                    .as_bytes(),
+            )
+        };
+        // The second code is the one of a batch with two messages that insist on one subject.
+        for code in [10071, 10164] {
+            assert_eq!(answer(code), Err(PublishError::Refused), "{code}");
+        }
+        for code in [10077, 10023] {
+            assert_eq!(answer(code), Err(PublishError::Full), "{code}");
+        }
+        // A batch with a gap, idle for too long or one too many at a time; batches not allowed; a duplicate id; too large.
+        for code in [10176, 10174, 10201, 10199, 10054] {
+            assert!(matches!(answer(code), Err(PublishError::Rejected(_))), "{code}");
+        }
+        assert_eq!(acknowledged(br#"{"stream":"EVENTS","seq":7}"#), Ok(7));
+        assert!(matches!(acknowledged(b"not JSON"), Err(PublishError::Ambiguous(_))));
+        assert!(matches!(acknowledged(br#"{"stream":"EVENTS"}"#), Err(PublishError::Ambiguous(_))));
+    }
+
+    #[test]
+    fn a_message_at_the_leader_is_read_whole_or_not_at_all() {
+        let found = br#"{"message": {"subject": "a.b.c.d", "seq": 9, "data": "eA==",
+            "hdrs": "TkFUUy8xLjANCkE6IGINCg0K", "time": "2026-01-01T00:00:00Z"}}"#;
+        let found = stored_at_leader(found).unwrap().unwrap();
+        assert_eq!(
+            (found.sequence, found.header("A"), found.payload.as_ref()),
+            (9, Some("b"), b"x".as_ref())
+        );
+        let none = br#"{"error": {"code": 404, "err_code": 10037, "description": "no message found"}}"#;
+        assert!(stored_at_leader(none).unwrap().is_none());
+        // What is not known to be missing is not taken for missing.
+        for odd in [
+            &br#"{"error": {"code": 503, "err_code": 10008, "description": "unavailable"}}"#[..],
+            b"{}",
+            b"x",
+        ] {
+            assert!(stored_at_leader(odd).is_err());
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 mod api;
 mod broker;
+#[cfg(feature = "testing")]
+mod conformance;
 mod connect;
 mod dead_letters;
 mod operator;
@@ -10,6 +12,8 @@ mod pull;
 mod session;
 
 pub(crate) use broker::JetStream;
+#[cfg(feature = "testing")]
+pub(crate) use conformance::RealRig;
 pub use connect::{ConnectError, Connection, Link};
 pub use operator::{Operator, OperatorError, ReadMessage, StreamState};
 pub use provision::{ProvisionError, Provisioned};

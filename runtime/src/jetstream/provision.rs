@@ -10,7 +10,7 @@ use crate::topology::{ConsumerSpec, StreamSpec, Topology};
 /// The broker's codes that mean: there is no such stream, or no such consumer.
 const NOT_FOUND: [u64; 2] = [10059, 10014];
 /// What an operator decides, and a function that starts takes as it is.
-const SIZING: [&str; 4] = ["num_replicas", "max_age", "max_bytes", "description"];
+const SIZING: [&str; 5] = ["num_replicas", "max_age", "max_bytes", "ack_wait", "description"];
 /// How often two functions that add their subjects at the same time try again.
 const RACES_MAX: u32 = 20;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_nats::{Client, Subscriber};
 use futures::StreamExt;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::core::broker::{Delivery, Lane, Pulled, Stream};
 use crate::jetstream::broker::{JetStream, list};
@@ -31,6 +32,10 @@ pub(crate) struct PullLane {
     link: watch::Receiver<Link>,
     /// Whether anything was asked for and may still come.
     asking: bool,
+    /// When the broker was last heard, or first asked: kept here, since whoever waits for the next input may stop waiting and
+    /// begin anew, more often than the silence may last.
+    heard: Instant,
+    expires: Duration,
 }
 
 impl PullLane {
@@ -44,7 +49,15 @@ impl PullLane {
         let inbox = client.new_inbox();
         let subscriber = client.subscribe(inbox.clone()).await.map_err(ConnectError::Subscribe)?;
         let request = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{durable}", JetStream::name(stream));
-        Ok(Self { client, stream, request, inbox, subscriber, link, asking: false })
+        let (asking, heard, expires) = (false, Instant::now(), EXPIRES);
+        Ok(Self { client, stream, request, inbox, subscriber, link, asking, heard, expires })
+    }
+
+    /// The same lane with requests that stand for `expires`.
+    #[cfg(feature = "testing")]
+    pub(crate) const fn expiring(mut self, expires: Duration) -> Self {
+        self.expires = expires;
+        self
     }
 
     /// What `message` means: an input, credit that comes back, or nothing.
@@ -96,9 +109,12 @@ impl Lane<Arc<str>> for PullLane {
     async fn request(&mut self, credit: usize) {
         let ask = serde_json::json!({
             "batch": credit,
-            "expires": u64::try_from(EXPIRES.as_nanos()).unwrap_or(u64::MAX),
-            "idle_heartbeat": u64::try_from(HEARTBEAT.as_nanos()).unwrap_or(u64::MAX),
+            "expires": u64::try_from(self.expires.as_nanos()).unwrap_or(u64::MAX),
+            "idle_heartbeat": u64::try_from(HEARTBEAT.min(self.expires / 2).as_nanos()).unwrap_or(u64::MAX),
         });
+        if !self.asking {
+            self.heard = Instant::now();
+        }
         self.asking = true;
         let sent =
             self.client.publish_with_reply(self.request.clone(), self.inbox.clone(), ask.to_string().into());
@@ -112,6 +128,7 @@ impl Lane<Arc<str>> for PullLane {
             tokio::select! {
                 message = self.subscriber.next() => match message {
                     Some(message) => {
+                        self.heard = Instant::now();
                         if let Some(pulled) = self.read(message) {
                             return pulled;
                         }
@@ -125,7 +142,7 @@ impl Lane<Arc<str>> for PullLane {
                         return self.lost("connected again");
                     }
                 }
-                () = tokio::time::sleep(SILENCE_MAX), if asking => return self.lost("silence"),
+                () = tokio::time::sleep_until(self.heard + SILENCE_MAX), if asking => return self.lost("silence"),
             }
         }
     }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::core::broker::Stream;
 use crate::jetstream::api::request;
-use crate::jetstream::broker::JetStream;
+use crate::jetstream::broker::{AckWait, JetStream};
 use crate::jetstream::connect::{ConnectError, Connection, Link};
 use crate::jetstream::provision::{ProvisionError, Provisioned, provision};
 use crate::jetstream::pull::PullLane;
@@ -19,13 +19,14 @@ use crate::topology::Topology;
 pub(crate) struct Session {
     client: Client,
     link: watch::Receiver<Link>,
+    ack_wait: AckWait,
 }
 
 impl Session {
     /// Connects as the function `name`.
     pub(crate) async fn open(connection: &Connection, name: &str) -> Result<Self, ConnectError> {
         let (client, link) = connection.open(name).await?;
-        Ok(Self { client, link })
+        Ok(Self { client, link, ack_wait: AckWait::default() })
     }
 
     /// Makes `topology` true.
@@ -33,12 +34,14 @@ impl Session {
         provision(&self.client, topology).await
     }
 
-    /// Whether the function's consumers are there, or which one is not.
+    /// Whether the function's consumers are there, or which one is not. The broker tells how long they wait for a sign of
+    /// work, and the least of that holds from then on.
     pub(crate) async fn consumers_there(
         &self,
         durable: &str,
         lanes: &[(Stream, usize)],
     ) -> Result<(), String> {
+        let mut ack_wait_ns = Vec::with_capacity(lanes.len());
         for (stream, _) in lanes {
             let stream = JetStream::name(*stream);
             let subject = format!("$JS.API.CONSUMER.INFO.{stream}.{durable}");
@@ -49,12 +52,16 @@ impl Session {
             if let Some(error) = json.get("error") {
                 return Err(format!("no consumer {durable} on {stream}: {error}"));
             }
+            ack_wait_ns.extend(json.pointer("/config/ack_wait").and_then(serde_json::Value::as_u64));
+        }
+        if let Some(least) = ack_wait_ns.into_iter().min() {
+            self.ack_wait.set(Duration::from_nanos(least));
         }
         Ok(())
     }
 
     pub(crate) fn broker(&self) -> JetStream {
-        JetStream::new(self.client.clone())
+        JetStream::new(self.client.clone()).with_ack_wait(self.ack_wait.clone())
     }
 
     pub(crate) async fn lane(&self, stream: Stream, durable: &str) -> Result<PullLane, ConnectError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics::{Counter, Histogram, counter, gauge, histogram};
 use time::OffsetDateTime;
 
 use crate::Terms;
@@ -10,6 +10,7 @@ use crate::core::breaker::Position;
 use crate::core::group::Outcome;
 use crate::core::inbound::Inbound;
 use crate::core::judge::Disposition;
+use crate::failure::Reason;
 use crate::telemetry::{names, spans};
 
 /// The metrics of one function, looked up once.
@@ -19,7 +20,6 @@ pub(crate) struct Meter {
     duration_error: Histogram,
     success: Counter,
     queue_time: Histogram,
-    breaker: Gauge,
     committed: Counter,
 }
 
@@ -28,15 +28,12 @@ impl Meter {
         let function = terms.name;
         let duration = names::process_duration(function);
         gauge!(names::SLOTS, "function" => function).set(count(terms.concurrency));
-        let breaker = gauge!(names::BREAKER, "function" => function);
-        breaker.set(0.0);
         Self {
             function,
             duration_success: histogram!(duration.clone(), "status" => "success"),
             duration_error: histogram!(duration, "status" => "error"),
             success: counter!(names::HANDLED, "function" => function, "outcome" => "success"),
             queue_time: histogram!(names::QUEUE_TIME, "function" => function),
-            breaker,
             committed: counter!(names::COMMITS, "function" => function, "outcome" => "committed"),
         }
     }
@@ -144,13 +141,25 @@ impl Meter {
         }
     }
 
-    /// The circuit breaker has moved.
-    pub(crate) fn breaker(&self, position: Position) {
-        self.breaker.set(match position {
-            Position::Closed => 0.0,
-            Position::HalfOpen => 1.0,
-            Position::Open => 2.0,
-        });
+    /// An input was delivered again that nobody gave back.
+    pub(crate) fn suspected(&self) {
+        counter!(names::SUSPECTS, "function" => self.function).increment(1);
+    }
+
+    /// A suspect runs alone, one of so many runs that may not have come back.
+    pub(crate) fn runs_alone(&self, open: usize) {
+        counter!(names::LONE_RUNS, "function" => self.function).increment(1);
+        tracing::info!(open, "event was in flight when a process ended: it runs alone");
+    }
+
+    /// A suspect is given up.
+    pub(crate) fn convicted(&self, error: &str) {
+        counter!(names::CONVICTIONS, "function" => self.function).increment(1);
+        tracing::warn!(
+            reason = Reason::ProcessDied.code(),
+            error,
+            "event kills its process, and is not run again"
+        );
     }
 
     /// Whether the process is connected to the broker.
@@ -166,6 +175,21 @@ impl Meter {
     fn dead_letter(&self, reason: &'static str) {
         counter!(names::DEAD_LETTERS, "function" => self.function, "reason" => reason).increment(1);
     }
+}
+
+/// Where the circuit breaker of `function` stands.
+pub(crate) fn breaker(function: &'static str, position: Position) {
+    gauge!(names::BREAKER, "function" => function).set(match position {
+        Position::Closed => 0.0,
+        Position::HalfOpen => 1.0,
+        Position::Open => 2.0,
+    });
+}
+
+/// The circuit breaker of `function` has moved.
+pub(crate) fn breaker_changed(function: &'static str, position: Position) {
+    breaker(function, position);
+    counter!(names::BREAKER_CHANGES, "function" => function, "position" => position.name()).increment(1);
 }
 
 /// A count as metrics have it.

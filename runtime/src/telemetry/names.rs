@@ -29,11 +29,15 @@ pub(crate) const PROCESS_DURATION_BUCKETS: [f64; 4] = [0.1, 0.3, 1.0, 3.0];
 pub(crate) const HANDLED: &str = "jetlag_handled_total";
 pub(crate) const ADMITTED: &str = "jetlag_admitted_total";
 pub(crate) const REDELIVERIES: &str = "jetlag_redeliveries_total";
+pub(crate) const SUSPECTS: &str = "jetlag_suspects_total";
+pub(crate) const LONE_RUNS: &str = "jetlag_lone_runs_total";
+pub(crate) const CONVICTIONS: &str = "jetlag_convictions_total";
 pub(crate) const DEAD_LETTERS: &str = "jetlag_dead_letters_total";
 pub(crate) const QUEUE_TIME: &str = "jetlag_queue_time_seconds";
 pub(crate) const COMMITS: &str = "jetlag_commits_total";
 pub(crate) const GROUP_SIZE: &str = "jetlag_commit_group_size";
 pub(crate) const BREAKER: &str = "jetlag_breaker_position";
+pub(crate) const BREAKER_CHANGES: &str = "jetlag_breaker_changes_total";
 pub(crate) const IN_FLIGHT: &str = "jetlag_in_flight";
 pub(crate) const SLOTS: &str = "jetlag_slots";
 pub(crate) const CONNECTED: &str = "jetlag_broker_connected";
@@ -93,6 +97,27 @@ pub(crate) const METRICS: &[Metric] = &[
         about: "Inputs that the broker delivered again: given back, or held by a process that died.",
     },
     Metric {
+        name: SUSPECTS,
+        kind: "counter",
+        unit: Unit::Count,
+        labels: &["function"],
+        about: "Inputs delivered again that nobody gave back: they may have killed their process.",
+    },
+    Metric {
+        name: LONE_RUNS,
+        kind: "counter",
+        unit: Unit::Count,
+        labels: &["function"],
+        about: "Runs of a suspect while nothing else ran in its process.",
+    },
+    Metric {
+        name: CONVICTIONS,
+        kind: "counter",
+        unit: Unit::Count,
+        labels: &["function"],
+        about: "Inputs whose process died in every run that they were given alone.",
+    },
+    Metric {
         name: DEAD_LETTERS,
         kind: "counter",
         unit: Unit::Count,
@@ -126,6 +151,13 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: Unit::Count,
         labels: &["function"],
         about: "The circuit breaker: 0 closed, 1 half open, 2 open.",
+    },
+    Metric {
+        name: BREAKER_CHANGES,
+        kind: "counter",
+        unit: Unit::Count,
+        labels: &["function", "position"],
+        about: "Moves of the circuit breaker, by the position that it moved to: closed, half_open, open.",
     },
     Metric {
         name: IN_FLIGHT,

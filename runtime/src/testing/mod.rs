@@ -1,5 +1,7 @@
 //! What tests of functions need: state to call a handler with, a harness, and a world to simulate.
 
+pub mod conformance;
+mod death;
 mod dice;
 mod harness;
 mod journal;
@@ -7,14 +9,16 @@ mod letter;
 mod network;
 mod outcome;
 mod process;
-mod server;
+pub(crate) mod server;
 mod simulate;
 mod state;
 mod still;
+mod suspicion;
 mod weather;
 mod witness;
 mod world;
 
+pub use death::end_process;
 pub use dice::Dice;
 pub use harness::{Harness, harness};
 pub use letter::DeadLetter;

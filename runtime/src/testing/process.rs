@@ -20,10 +20,10 @@ use crate::effects::Erased;
 use crate::failure::{Failure, Verdict};
 use crate::handler::{Bindings, Input, Invoke, Running};
 use crate::state::State;
+use crate::testing::death::unless_it_kills;
 use crate::testing::network::Network;
 use crate::testing::network::connection::{Connection, Life};
 use crate::testing::network::lane::NetworkLane;
-use crate::testing::server::consumer::ACK_WAIT;
 use crate::testing::witness::Decision;
 use crate::testing::witness::fate::Cause;
 
@@ -61,7 +61,7 @@ impl Process {
         let publishing = tokio::spawn(publishing);
         let pulse = tokio::spawn({
             let engine = Arc::clone(&engine);
-            async move { engine.pulse.beat(&*engine.broker, ACK_WAIT / 3).await }
+            async move { engine.pulse.beat(&*engine.broker).await }
         });
         let lanes = TaskTracker::new();
         for &(consumer, stream, most) in inlets {
@@ -129,7 +129,7 @@ impl Watched {
             // Without the panic hook, which would print it.
             resume_unwind(Box::new("a fault that panics"));
         }
-        let result = self.handler.invoke(inputs, state).await;
+        let result = unless_it_kills(&self.connection, self.handler.invoke(inputs, state)).await;
         self.pause(dice.up_to(weather.work)).await;
         if dice.chance(weather.handler_hangs) {
             self.pause(self.terms.time_limit + HANG).await;
@@ -165,7 +165,7 @@ impl Drop for Run<'_> {
             if began.elapsed() > terms.time_limit + LIMIT_SLACK {
                 wire.witness.object(format!("{life} has run a handler for {:?}", began.elapsed()));
             }
-            wire.witness.ended(life.number, inputs, *decision);
+            wire.witness.ended(life.number, terms, inputs, *decision);
             wire.journal.note(now, || {
                 let what = inputs
                     .iter()

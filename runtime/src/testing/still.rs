@@ -1,5 +1,6 @@
 //! The simulated broker without a network: everything arrives, at once, and time passes only when it is told to.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,22 +10,22 @@ use crate::core::broker::{Broker, Message, PublishError, Stored, Stream};
 use crate::state::Unavailable;
 use crate::subject::Subject;
 use crate::testing::network::EPOCH_UNIX_S;
-use crate::testing::server::{Receipt, Server};
-
-/// The most bytes that a message may have.
-const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+use crate::testing::server::consumer::ACK_WAIT;
+use crate::testing::server::{MESSAGE_BYTES_MAX, Receipt, Server};
 
 /// A broker where nothing goes wrong.
 #[derive(Debug)]
 pub(crate) struct Still {
     epoch: OffsetDateTime,
     inner: Mutex<(Server, Duration)>,
+    /// Whether direct reads are answered by a replica that has nothing yet.
+    is_behind: AtomicBool,
 }
 
 impl Still {
     pub(crate) fn new() -> Self {
         let epoch = OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(EPOCH_UNIX_S);
-        Self { epoch, inner: Mutex::new((Server::new(), Duration::ZERO)) }
+        Self { epoch, inner: Mutex::new((Server::new(), Duration::ZERO)), is_behind: AtomicBool::new(false) }
     }
 
     /// Does something with the server, which is told how much time has passed so far.
@@ -37,6 +38,12 @@ impl Still {
     pub(crate) fn pass(&self, elapsed: Duration) {
         let now = &mut self.lock().1;
         *now = elapsed.max(*now);
+    }
+
+    /// From now on direct reads are answered by a replica that has nothing yet.
+    #[cfg(test)]
+    pub(crate) fn fall_behind(&self) {
+        self.is_behind.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn publish_now(&self, stream: Stream, messages: &[Message]) -> Result<u64, PublishError> {
@@ -61,6 +68,13 @@ impl Broker for Still {
     }
 
     async fn last(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
+        if self.is_behind.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        self.last_at_leader(stream, subject).await
+    }
+
+    async fn last_at_leader(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
         Ok(self.with(|server, _| server.log(stream).last(subject).map(|entry| entry.stored.clone())))
     }
 
@@ -71,7 +85,7 @@ impl Broker for Still {
     async fn give_back(&self, receipt: &Receipt, delay: Duration) {
         self.with(|server, now| {
             if let Some(consumer) = server.consumer_mut(receipt.consumer) {
-                consumer.again_at(receipt.sequence, receipt.delivered, now + delay);
+                consumer.again_at(receipt.sequence, now + delay);
             }
         });
     }
@@ -80,6 +94,10 @@ impl Broker for Still {
 
     fn message_bytes_max(&self) -> usize {
         MESSAGE_BYTES_MAX
+    }
+
+    fn ack_wait(&self) -> Duration {
+        ACK_WAIT
     }
 
     fn now(&self) -> OffsetDateTime {

@@ -45,6 +45,7 @@ event!(
 event!(Released, "inventory.released", "order", order_id, false {});
 event!(Charged, "payments.processed", "order", order_id, false { lines: Vec<Line> });
 event!(Declined, "payments.declined", "order", order_id, false { lines: Vec<Line> });
+event!(LabelPrinted, "labels.printed", "order", order_id, false {});
 event!(Passed, "screening.passed", "order", order_id, false { throw: u64 });
 event!(
     /// The `number`th time that something about a customer was odd.

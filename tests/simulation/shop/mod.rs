@@ -5,5 +5,6 @@ pub mod desk;
 pub mod events;
 pub mod gateway;
 pub mod oracle;
+pub mod printer;
 pub mod stockroom;
 pub mod till;

@@ -174,3 +174,32 @@ async fn a_full_stream_and_an_event_that_is_there_once_are_told_from_a_conflict(
     once.events.push(event);
     assert_eq!(room.committer.commit(once, vec![]).await, Outcome::Exists(placed));
 }
+
+#[tokio::test]
+async fn what_a_lagging_replica_does_not_show_decides_nothing() {
+    let (room, publishing) = Room::new();
+    let _publishing = start(publishing);
+    room.broker.publish_now(Stream::Events, &plan("1", &[]).events).unwrap();
+    room.broker.publish_now(Stream::Events, &[Message::new(subject("x"), Bytes::new())]).unwrap();
+    room.broker.fall_behind();
+    let x = room.read(&["x"]).await;
+    // Decided on nothing there: not confirmed, since there is something.
+    assert!(!room.states.are_current(x.reads()).await.unwrap());
+    let x = room.read(&["x"]).await;
+    // The guard is found, though no replica shows it.
+    assert_eq!(room.commit("1", &x, &[("x", "1")]).await, Outcome::Already);
+}
+
+#[tokio::test]
+async fn a_value_that_was_refused_is_read_anew_at_the_leader() {
+    let (room, publishing) = Room::new();
+    let _publishing = start(publishing);
+    room.broker.publish_now(Stream::Events, &[Message::new(subject("x"), Bytes::new())]).unwrap();
+    room.broker.fall_behind();
+    // Held throughout, as the life of an input holds what its last run has read.
+    let stale = room.read(&["x"]).await;
+    assert_eq!(room.commit("1", &stale, &[("x", "1")]).await, Outcome::Stale);
+    let again = room.read(&["x"]).await;
+    assert_eq!(room.commit("1", &again, &[("x", "2")]).await, Outcome::Committed);
+    assert_eq!(room.values_of("x"), ["", "2"]);
+}

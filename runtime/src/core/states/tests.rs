@@ -107,6 +107,14 @@ impl Broker for Slow {
         std::future::pending().await
     }
 
+    async fn last_at_leader(
+        &self,
+        _: Stream,
+        _: &Subject,
+    ) -> Result<Option<crate::core::broker::Stored>, Unavailable> {
+        std::future::pending().await
+    }
+
     async fn ack(&self, _: &()) {}
 
     async fn give_back(&self, _: &(), _: std::time::Duration) {}
@@ -115,6 +123,10 @@ impl Broker for Slow {
 
     fn message_bytes_max(&self) -> usize {
         usize::MAX
+    }
+
+    fn ack_wait(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(30)
     }
 
     fn now(&self) -> time::OffsetDateTime {

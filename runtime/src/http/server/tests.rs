@@ -1,9 +1,12 @@
 use super::*;
+use crate::core::breaker::Standing;
 use crate::http::body::BODY_BYTES_MAX;
 use crate::http::double::{Client, Memory, site};
 use crate::http::guard::REQUESTS_MAX;
 use axum::body::Body;
 use std::net::SocketAddr;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
@@ -38,8 +41,18 @@ async fn readiness_tells_each_condition_and_an_open_breaker_is_not_one() {
         (ready.status, &ready.json()["conditions"]["broker"]["detail"]),
         (200, &"connected to n1".into())
     );
-    assert_eq!((&ready.json()["status"], &ready.json()["breaker"]), (&"ready".into(), &"closed".into()));
-    assert!(engine.get().is_some());
+    let closed = serde_json::json!({"position": "closed"});
+    assert_eq!((&ready.json()["status"], &ready.json()["breaker"]), (&"ready".into(), &closed));
+    let now = tokio::time::Instant::now();
+    let until = now + Duration::from_secs(30);
+    engine.get().unwrap().breaker.circuit().adopt(Standing::Open { since: now, until }, now);
+    let ready = client.ask("GET", "/ready", &[], "").await;
+    let told = &ready.json()["breaker"];
+    assert_eq!((ready.status, &ready.json()["status"]), (200, &"ready".into()));
+    assert_eq!(told["position"], "open");
+    let at = |name: &str| OffsetDateTime::parse(told[name].as_str().unwrap(), &Rfc3339).unwrap();
+    let lasts = at("until") - at("since");
+    assert!((29.0..31.0).contains(&lasts.as_seconds_f64()), "{told}");
 }
 
 #[tokio::test]

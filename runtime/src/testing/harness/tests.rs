@@ -98,8 +98,10 @@ async fn a_rejected_input_stays_dead_whatever_a_later_run_says() {
 async fn an_open_breaker_gives_inputs_back() {
     let outage = || Failure::outage(std::io::Error::other("down"));
     let billing = billing(vec![Err(outage())]);
-    assert!(matches!(billing.deliver(Sent::of("P-1")).await, Outcome::Retried { .. }));
+    // The one that opens it has spent no attempt either.
+    assert_eq!(billing.deliver(Sent::of("P-1")).await, Outcome::Released);
     assert_eq!(billing.deliver(Sent::of("P-2")).await, Outcome::Released);
+    assert_eq!(billing.next_attempt().await, None);
 }
 
 #[tokio::test]

@@ -7,7 +7,6 @@ use time::OffsetDateTime;
 use crate::core::broker::{Message, PublishError, Stream};
 use crate::testing::network::parcel::{Arrival, Load, Reply};
 use crate::testing::network::wire::{Lane, Wire};
-use crate::testing::server::consumer::ACK_WAIT;
 
 /// How long the copy of an event to the trail takes at most.
 const COPY_MAX: Duration = Duration::from_millis(200);
@@ -26,6 +25,7 @@ impl Wire {
             // Nobody may be there any more to hear it.
             Load::Published { result, answer } => drop(answer.send(result)),
             Load::Last { from, stream, subject, age, answer, back } => {
+                self.server.expire(now);
                 let log = self.server.log(stream);
                 let entry = if age.is_zero() {
                     log.last(&subject)
@@ -42,11 +42,13 @@ impl Wire {
             Load::Found { result, answer } => drop(answer.send(result)),
             Load::Reply { receipt, reply: Reply::Ack } => self.server.ack(receipt),
             Load::Reply { receipt, reply } => {
-                let after = if let Reply::GiveBack(delay) = reply { delay } else { ACK_WAIT };
                 if let Some(consumer) = self.server.consumer_mut(receipt.consumer) {
-                    consumer.again_at(receipt.sequence, receipt.delivered, now + after);
+                    let after = if let Reply::GiveBack(delay) = reply { delay } else { consumer.ack_wait };
+                    consumer.again_at(receipt.sequence, now + after);
                 }
             }
+            // A request does not overtake the end of its lane.
+            Load::Pull { pull, .. } if self.lanes.get(&pull.lane).is_some_and(|lane| lane.is_closed) => {}
             Load::Pull { consumer, pull } => {
                 if let Some(consumer) = self.server.consumer_mut(consumer) {
                     consumer.pull(pull);
@@ -55,6 +57,9 @@ impl Wire {
             Load::Arrive { lane, arrival } => {
                 if let Some(lane) = self.lanes.get_mut(&lane) {
                     lane.held += usize::from(matches!(arrival, Arrival::Input { .. }));
+                    if let Arrival::Input { delivery, .. } = &arrival {
+                        self.witness.suspicion.arrived(now, lane.process, delivery);
+                    }
                     if lane.held > lane.most && !self.has_lost {
                         let Lane { process, held, most, .. } = lane;
                         self.witness.object(format!("process {process} holds {held} inputs of {most}"));
@@ -63,6 +68,9 @@ impl Wire {
                 }
             }
             Load::Disconnect { lane } => {
+                if let Some(lane) = self.lanes.get_mut(&lane) {
+                    lane.is_closed = true;
+                }
                 self.server.consumers().for_each(|consumer| consumer.disconnect(lane));
             }
             Load::Hurry { receipt } => {

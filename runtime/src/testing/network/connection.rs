@@ -13,10 +13,8 @@ use crate::state::Unavailable;
 use crate::subject::Subject;
 use crate::testing::network::Network;
 use crate::testing::network::parcel::Reply;
-use crate::testing::server::Receipt;
-
-/// The most bytes that a message may have.
-const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+use crate::testing::server::consumer::ACK_WAIT;
+use crate::testing::server::{MESSAGE_BYTES_MAX, Receipt};
 
 /// A process, alive or dead.
 pub(crate) struct Life {
@@ -95,7 +93,18 @@ impl Broker for Connection {
 
     async fn last(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
         self.step().await;
-        let Ok(result) = self.network.last(&self.life, stream, subject).await else { return pending().await };
+        let Ok(result) = self.network.last(&self.life, stream, subject, true).await else {
+            return pending().await;
+        };
+        self.step().await;
+        result
+    }
+
+    async fn last_at_leader(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
+        self.step().await;
+        let Ok(result) = self.network.last(&self.life, stream, subject, false).await else {
+            return pending().await;
+        };
         self.step().await;
         result
     }
@@ -119,6 +128,10 @@ impl Broker for Connection {
 
     fn message_bytes_max(&self) -> usize {
         MESSAGE_BYTES_MAX
+    }
+
+    fn ack_wait(&self) -> Duration {
+        ACK_WAIT
     }
 
     fn now(&self) -> OffsetDateTime {

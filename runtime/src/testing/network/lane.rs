@@ -5,6 +5,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::core::broker::{Delivery, Lane, Pulled};
 use crate::testing::network::connection::Connection;
@@ -24,13 +25,15 @@ pub(crate) struct NetworkLane {
     arrivals: mpsc::UnboundedReceiver<Arrival>,
     /// How much of each request has not come.
     asked: BTreeMap<u64, usize>,
+    /// When the broker was last heard, or asked: kept here, since whoever waits for the next input may stop waiting.
+    heard: Instant,
 }
 
 impl NetworkLane {
     /// Opens a lane from `consumer`, whose inputs the process holds `most` of at a time.
     pub(crate) fn open(connection: Connection, consumer: usize, most: usize) -> Self {
         let (number, arrivals) = connection.network.open_lane(&connection.life, consumer, most);
-        Self { connection, consumer, number, arrivals, asked: BTreeMap::new() }
+        Self { connection, consumer, number, arrivals, asked: BTreeMap::new(), heard: Instant::now() }
     }
 
     fn take_in(&mut self, arrival: Arrival) -> Option<Pulled<Receipt>> {
@@ -57,6 +60,9 @@ impl Lane<Receipt> for NetworkLane {
     async fn request(&mut self, credit: usize) {
         self.connection.step().await;
         let request = self.connection.network.pull(self.consumer, self.number, credit);
+        if self.asked.is_empty() {
+            self.heard = Instant::now();
+        }
         self.asked.insert(request, credit);
     }
 
@@ -66,14 +72,18 @@ impl Lane<Receipt> for NetworkLane {
             let arrival = if self.asked.is_empty() {
                 self.arrivals.recv().await
             } else {
-                match tokio::time::timeout(SILENCE_MAX, self.arrivals.recv()).await {
+                match tokio::time::timeout_at(self.heard + SILENCE_MAX, self.arrivals.recv()).await {
                     Ok(arrival) => arrival,
                     // The broker sends signs of life for as long as a request stands.
-                    Err(_) if self.connection.network.stands(self.consumer, self.number) => continue,
+                    Err(_) if self.connection.network.stands(self.consumer, self.number) => {
+                        self.heard = Instant::now();
+                        continue;
+                    }
                     Err(_) => Some(Arrival::Silence),
                 }
             };
             let Some(arrival) = arrival else { return pending().await };
+            self.heard = Instant::now();
             if let Some(pulled) = self.take_in(arrival) {
                 return pulled;
             }

@@ -102,9 +102,10 @@ impl Network {
         life: &Life,
         stream: Stream,
         subject: &Subject,
+        may_lag: bool,
     ) -> oneshot::Receiver<Result<Option<Stored>, Unavailable>> {
         let (answer, answered) = oneshot::channel();
-        self.lock().last(self.now(), life, stream, subject.clone(), answer);
+        self.lock().last(self.now(), life, (stream, subject.clone()), may_lag, answer);
         self.news.notify_one();
         answered
     }

@@ -32,6 +32,7 @@ const HURRY_MAX: Duration = Duration::from_secs(3);
 pub(super) struct Lane {
     pub(super) process: u32,
     consumer: usize,
+    pub(super) is_closed: bool,
     pub(super) sender: mpsc::UnboundedSender<Arrival>,
     /// Inputs that have come and are not answered, and how many there may be.
     pub(super) held: usize,
@@ -122,7 +123,7 @@ impl Wire {
         sender: mpsc::UnboundedSender<Arrival>,
     ) -> u64 {
         self.lanes_opened += 1;
-        let lane = Lane { process, consumer, sender, held: 0, most, last: Duration::ZERO };
+        let lane = Lane { process, consumer, is_closed: false, sender, held: 0, most, last: Duration::ZERO };
         self.lanes.insert(self.lanes_opened, lane);
         self.lanes_opened
     }
@@ -135,6 +136,9 @@ impl Wire {
         messages: Vec<Message>,
         answer: Published,
     ) {
+        if stream == Stream::Events {
+            self.witness.suspicion.sent(life.number, &messages);
+        }
         let (there, back) = (self.latency(), self.latency());
         let fate = Fate::draw(&self.weather, &self.dice, now < self.outage_until);
         self.journal.note(now, || {
@@ -171,8 +175,8 @@ impl Wire {
         &mut self,
         now: Duration,
         life: &Life,
-        stream: Stream,
-        subject: Subject,
+        (stream, subject): (Stream, Subject),
+        may_lag: bool,
         answer: Found,
     ) {
         let (there, back) = (self.latency(), self.latency());
@@ -182,7 +186,7 @@ impl Wire {
             self.send(now + ANSWER_TIMEOUT, Load::Found { result, answer });
             return;
         }
-        let is_stale = self.dice.chance(self.weather.stale_read);
+        let is_stale = may_lag && self.dice.chance(self.weather.stale_read);
         let age = if is_stale { self.dice.up_to(LAG_MAX) } else { Duration::ZERO };
         self.journal.note(now, || {
             let lag = if is_stale { format!("  ** of a replica {age:?} behind") } else { String::new() };
@@ -204,6 +208,11 @@ impl Wire {
             && let Some(entry) = self.server.log(stream).entry(receipt.sequence)
         {
             self.witness.acked(life.function, stream, &entry.stored);
+        }
+        if reply != Reply::InProgress
+            && let Some(stream) = stream
+        {
+            self.witness.suspicion.answered(life.number, stream, receipt);
         }
         let is_lane = |lane: &&mut Lane| lane.process == life.number && lane.consumer == receipt.consumer;
         if reply != Reply::InProgress

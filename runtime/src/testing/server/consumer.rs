@@ -18,6 +18,10 @@ pub(crate) const PULL_EXPIRES: Duration = Duration::from_secs(30);
 pub(crate) struct Consumer {
     pub(crate) stream: Stream,
     filters: Vec<Subject>,
+    /// How long an input that was delivered may stay without an answer.
+    pub(crate) ack_wait: Duration,
+    /// Whether it was deleted: nothing comes from it any more, and nobody says so.
+    pub(crate) is_gone: bool,
     /// How many inputs may be delivered and not acknowledged (`max_ack_pending`).
     held_max: usize,
     /// The next sequence to look at.
@@ -62,6 +66,8 @@ impl Consumer {
         Self {
             stream,
             filters,
+            ack_wait: ACK_WAIT,
+            is_gone: false,
             held_max,
             cursor: 1,
             held: BTreeMap::new(),
@@ -73,7 +79,9 @@ impl Consumer {
     }
 
     pub(crate) fn pull(&mut self, pull: Pull) {
-        self.pulls.push_back(pull);
+        if !self.is_gone {
+            self.pulls.push_back(pull);
+        }
     }
 
     /// Whether a request of `lane` stands.
@@ -102,9 +110,10 @@ impl Consumer {
         true
     }
 
-    /// Delivers the input again at `due`, if `delivered` is its last delivery.
-    pub(crate) fn again_at(&mut self, sequence: u64, delivered: u64, due: Duration) {
-        if self.held.get(&sequence).is_some_and(|held| held.delivered == delivered && held.due.is_some()) {
+    /// Delivers the input again at `due`. The answer to any delivery of it counts, as with the real broker: giving back
+    /// an earlier one brings it again though somebody works on the later one.
+    pub(crate) fn again_at(&mut self, sequence: u64, due: Duration) {
+        if self.held.get(&sequence).is_some_and(|held| held.due.is_some()) {
             self.set_due(sequence, Some(due));
         }
     }
@@ -126,15 +135,10 @@ impl Consumer {
         forgotten
     }
 
-    /// The consumer comes back without its memory of what it has delivered: all that was not acknowledged, and what came
-    /// after it, is new once more.
-    pub(crate) fn forget_deliveries(&mut self) {
-        let first = self.held.first_key_value().map_or(self.cursor, |(first, _)| *first);
-        self.cursor = self.cursor.min(first);
-        self.held.clear();
-        self.timers.clear();
-        self.ready.clear();
-        self.acked.retain(|sequence| *sequence < self.cursor);
+    /// Delivers everything again that was delivered and is not acknowledged, though someone works on it.
+    pub(crate) fn hurry_all(&mut self, now: Duration) {
+        let held: Vec<u64> = self.held.keys().copied().collect();
+        held.into_iter().for_each(|sequence| self.hurry(sequence, now));
     }
 
     /// When something happens next by itself.
@@ -151,6 +155,18 @@ impl Consumer {
     /// How many inputs are delivered and not acknowledged.
     pub(crate) fn in_flight(&self) -> usize {
         self.held.len()
+    }
+
+    /// How many inputs it has not delivered yet.
+    pub(crate) fn undelivered(&self, log: &Log) -> usize {
+        (self.cursor..=log.last_sequence()).filter(|&sequence| self.wants(log, sequence)).count()
+    }
+
+    fn wants(&self, log: &Log, sequence: u64) -> bool {
+        log.entry(sequence).is_some_and(|entry| {
+            let subject = entry.stored.subject.as_str();
+            entry.is_live && self.filters.iter().any(|filter| covers(filter.as_str(), subject))
+        })
     }
 
     /// Everything that is to be sent now.
@@ -202,9 +218,8 @@ impl Consumer {
     }
 
     fn find_new(&mut self, log: &Log) -> bool {
-        while let Some(entry) = log.entry(self.cursor) {
-            let subject = entry.stored.subject.as_str();
-            if entry.is_live && self.filters.iter().any(|filter| covers(filter.as_str(), subject)) {
+        while self.cursor <= log.last_sequence() {
+            if self.wants(log, self.cursor) {
                 return true;
             }
             self.cursor += 1;
@@ -213,7 +228,7 @@ impl Consumer {
     }
 
     fn hold(&mut self, sequence: u64, delivered: u64, now: Duration) {
-        let due = now + ACK_WAIT;
+        let due = now + self.ack_wait;
         self.held.insert(sequence, Held { delivered, due: Some(due) });
         self.timers.insert((due, sequence));
     }

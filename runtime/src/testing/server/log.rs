@@ -1,9 +1,9 @@
 //! One stream of the simulated broker: what is in it, and everything that ever was.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use crate::core::broker::{Message, Stored};
+use crate::core::broker::{Keep, Message, Stored};
 use crate::subject::Subject;
 use crate::testing::server::pattern::{covers, ending, is_pattern};
 
@@ -13,6 +13,10 @@ pub(crate) struct Log {
     entries: Vec<Entry>,
     newest: HashMap<Subject, u64>,
     one_per_subject: bool,
+    /// How long a message is kept that says nothing else; for ever where this is nothing.
+    pub(crate) age_max: Option<Duration>,
+    /// When messages go away by themselves.
+    expiring: BTreeSet<(Duration, u64)>,
 }
 
 /// A message that is, or was, in a stream.
@@ -70,6 +74,24 @@ impl Log {
         self.newest.contains_key(subject)
     }
 
+    /// How many messages are in the stream.
+    pub(crate) fn count(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.is_live).count()
+    }
+
+    /// Takes out every message whose time is over.
+    pub(crate) fn expire(&mut self, now: Duration) {
+        while let Some(&(at, sequence)) = self.expiring.first() {
+            if at > now {
+                return;
+            }
+            self.expiring.pop_first();
+            if self.entry(sequence).is_some_and(|entry| entry.is_live) {
+                self.remove(sequence);
+            }
+        }
+    }
+
     /// Stores a message and gives its sequence.
     pub(crate) fn append(&mut self, message: &Message, at: Duration) -> u64 {
         let sequence = self.last_sequence() + 1;
@@ -79,6 +101,17 @@ impl Log {
             self.set_live(earlier, false);
         }
         self.newest.insert(message.subject.clone(), sequence);
+        let kept = match message.keep {
+            Keep::Forever => None,
+            // What is to stay longer than the stream keeps anything is not given a time: the broker's edge does the same.
+            Keep::For(time) if self.age_max.is_some_and(|age| time > age) => None,
+            // In whole seconds, as the broker has it.
+            Keep::For(time) => Some(Duration::from_secs(time.as_secs().max(1))),
+            Keep::Default => self.age_max,
+        };
+        if let Some(kept) = kept {
+            self.expiring.insert((at + kept, sequence));
+        }
         let stored = Stored {
             subject: message.subject.clone(),
             sequence,

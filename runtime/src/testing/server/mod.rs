@@ -14,6 +14,8 @@ use crate::subject::Subject;
 use consumer::{Consumer, Pull, Sent};
 use log::{Entry, Log};
 
+/// The most bytes that the headers and the payload of a message may have.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// The most messages that one atomic batch may have.
 const BATCH_MESSAGES_MAX: usize = 1000;
 /// Over how many subjects the trail is spread.
@@ -53,6 +55,8 @@ pub(crate) struct Server {
     due: Option<Duration>,
     /// Whether the stream of events is at its limit.
     pub(crate) is_full: bool,
+    /// Whether it then takes new versions of what is there; a stream with several replicas does not.
+    pub(crate) full_takes_versions: bool,
     /// Whether that is looked at before expected sequences are; servers differ with the path that a message takes.
     pub(crate) full_comes_first: bool,
     /// Streams that take nothing.
@@ -75,6 +79,7 @@ impl Server {
             is_stirred: true,
             due: None,
             is_full: false,
+            full_takes_versions: true,
             full_comes_first: false,
             refusing: Vec::new(),
             misuse: Vec::new(),
@@ -99,6 +104,20 @@ impl Server {
             Stream::Intake => &mut self.intake,
             Stream::DeadLetters => &mut self.dead_letters,
             Stream::Audit => &mut self.audit,
+        }
+    }
+
+    /// Messages of `stream` that say nothing else are kept so long.
+    pub(crate) fn keep(&mut self, stream: Stream, age_max: Duration) {
+        self.log_mut(stream).age_max = Some(age_max);
+    }
+
+    /// Takes out of every stream what is too old.
+    pub(crate) fn expire(&mut self, now: Duration) {
+        for log in
+            [&mut self.events, &mut self.retry, &mut self.intake, &mut self.dead_letters, &mut self.audit]
+        {
+            log.expire(now);
         }
     }
 
@@ -132,12 +151,14 @@ impl Server {
         now: Duration,
         epoch: time::OffsetDateTime,
     ) -> Result<u64, PublishError> {
+        self.expire(now);
         if self.refusing.contains(&stream) {
             return Err(PublishError::Rejected("10077: the stream takes nothing".into()));
         }
         let is_full = stream == Stream::Events
             && self.is_full
-            && messages.iter().any(|message| !self.events.has(&message.subject));
+            && (!self.full_takes_versions
+                || messages.iter().any(|message| !self.events.has(&message.subject)));
         if is_full && self.full_comes_first {
             return Err(PublishError::Full);
         }
@@ -161,6 +182,12 @@ impl Server {
             return Err(PublishError::Rejected("10199: the size of the batch".into()));
         }
         for (at, message) in messages.iter().enumerate() {
+            let headers: usize =
+                message.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+            if headers + message.payload.len() > MESSAGE_BYTES_MAX {
+                self.misuse.push(format!("{} that is too large", message.subject));
+                return Err(PublishError::Rejected("maximum payload exceeded".into()));
+            }
             let Some(expect) = &message.expect else { continue };
             let is_second = messages.iter().take(at).any(|earlier| earlier.subject == message.subject);
             if is_second && expect.scope.is_none() {
@@ -180,9 +207,10 @@ impl Server {
     /// The input of `receipt` is done with.
     pub(crate) fn ack(&mut self, receipt: Receipt) {
         let Some(consumer) = self.consumer_mut(receipt.consumer) else { return };
-        let was_held = consumer.ack(receipt.sequence);
-        if was_held && consumer.stream == Stream::Retry {
-            self.retry.remove(receipt.sequence);
+        let (was_held, stream) = (consumer.ack(receipt.sequence), consumer.stream);
+        // A work queue is rid of what is acknowledged.
+        if was_held && matches!(stream, Stream::Retry | Stream::Intake) {
+            self.log_mut(stream).remove(receipt.sequence);
         }
     }
 
@@ -192,8 +220,10 @@ impl Server {
         for consumer in &mut self.consumers {
             let stream = consumer.stream;
             for sequence in consumer.forget_acks(count) {
-                if stream == Stream::Retry {
-                    self.retry.restore(sequence);
+                match stream {
+                    Stream::Retry => self.retry.restore(sequence),
+                    Stream::Intake => self.intake.restore(sequence),
+                    Stream::Events | Stream::DeadLetters | Stream::Audit => {}
                 }
             }
         }
@@ -240,6 +270,7 @@ impl Server {
         if !self.is_stirred && self.due.is_none_or(|due| due > now) {
             return outgoing;
         }
+        self.expire(now);
         self.wake_retries(now);
         for number in 0..self.consumers.len() {
             let mut sent = Vec::new();
@@ -262,6 +293,7 @@ impl Server {
 
     /// The next input of a consumer, for one who does not wait.
     pub(crate) fn fetch(&mut self, number: usize, now: Duration) -> Option<Delivery<Receipt>> {
+        self.expire(now);
         self.wake_retries(now);
         let (consumer, log) = self.consumer_and_log(number)?;
         let (sequence, delivered) = consumer.take(log, now)?;

@@ -97,13 +97,13 @@ fn what_is_not_answered_comes_again_and_work_in_progress_waits() {
     assert_eq!(sent(&mut server, Duration::ZERO).len(), 2);
     // Two was given back for a second; one is worked on.
     let consumer = server.consumer_mut(number).unwrap();
-    consumer.again_at(2, 1, SECOND);
-    consumer.again_at(1, 1, SECOND + ACK_WAIT);
+    consumer.again_at(2, SECOND);
+    consumer.again_at(1, SECOND + ACK_WAIT);
     assert_eq!(server.next_due(), Some(SECOND));
     assert_eq!(sent(&mut server, SECOND), [(1, Some((2, 2)))]);
-    // The answer to an earlier delivery moves nothing.
-    server.consumer_mut(number).unwrap().again_at(2, 1, Duration::ZERO);
-    assert_eq!(sent(&mut server, SECOND), []);
+    // The answer to an earlier delivery counts like that to the last.
+    server.consumer_mut(number).unwrap().again_at(2, SECOND);
+    assert_eq!(sent(&mut server, SECOND), [(1, Some((2, 3)))]);
     // And the acknowledgement of any delivery counts.
     server.ack(Receipt { consumer: number, sequence: 2, delivered: 1 });
     assert_eq!(sent(&mut server, SECOND + ACK_WAIT), [(1, Some((1, 2)))]);

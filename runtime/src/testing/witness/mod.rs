@@ -12,6 +12,7 @@ use crate::failure::Reason;
 use crate::handler::Input;
 use crate::headers;
 use crate::subject::Subject;
+use crate::testing::suspicion::Suspicion;
 use fate::{Cause, Fate, Fates};
 use told::Told;
 
@@ -26,6 +27,7 @@ pub(crate) struct Witness {
     /// Where the inputs of dead letters were: function, and stream with sequence.
     buried: HashSet<(String, String)>,
     running: HashMap<u32, Running>,
+    pub(crate) suspicion: Suspicion,
     objections: Vec<String>,
     pub(crate) tally: Tally,
 }
@@ -72,7 +74,8 @@ impl Witness {
     }
 
     /// The first thing that must never happen, if it happened.
-    pub(crate) fn objection(&self) -> Option<&str> {
+    pub(crate) fn objection(&mut self) -> Option<&str> {
+        self.objections.extend(self.suspicion.take_objections());
         self.objections.first().map(String::as_str)
     }
 
@@ -150,6 +153,7 @@ impl Witness {
             return self.object(format!("a dead letter without its origin: {}", stored.subject));
         };
         self.tally.letters += 1;
+        self.suspicion.letter(stored);
         self.buried.insert((terms.name.to_owned(), origin.to_owned()));
         let redrive = stored.header(headers::REDRIVE).map(str::to_owned);
         let cause = Cause { function: terms.name, subject: Subject::from_broker(cause), redrive };
@@ -200,6 +204,8 @@ impl Witness {
     /// A handler begins to run in `process`, on inputs that are these causes.
     pub(crate) fn began(&mut self, process: u32, terms: &Terms, inputs: &[(Input, Vec<Cause>)]) {
         self.tally.runs += 1;
+        let plain: Vec<&Input> = inputs.iter().map(|(input, _)| input).collect();
+        self.suspicion.began(process, terms, &plain);
         let running = self.running.entry(process).or_default();
         running.count += 1;
         let mut objections = Vec::new();
@@ -229,7 +235,15 @@ impl Witness {
     }
 
     /// A handler that ran in `process` has ended.
-    pub(crate) fn ended(&mut self, process: u32, inputs: &[(Input, Vec<Cause>)], decision: Decision) {
+    pub(crate) fn ended(
+        &mut self,
+        process: u32,
+        terms: &Terms,
+        inputs: &[(Input, Vec<Cause>)],
+        decision: Decision,
+    ) {
+        let plain: Vec<&Input> = inputs.iter().map(|(input, _)| input).collect();
+        self.suspicion.ended(process, terms, &plain);
         if let Some(running) = self.running.get_mut(&process) {
             running.count -= 1;
             for (input, _) in inputs {
@@ -266,6 +280,7 @@ impl Witness {
 
     /// What a dead letter holds is sent again, as this other cause, once or more often.
     pub(crate) fn redriven(&mut self, cause: Cause) {
+        self.suspicion.redriven(cause.function, &cause.subject);
         self.fates.redriven(cause);
     }
 

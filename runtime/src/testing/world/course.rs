@@ -6,7 +6,6 @@ use crate::core::broker::{Message, Stream};
 use crate::testing::World;
 use crate::testing::network::connection::Life;
 use crate::testing::process::Process;
-use crate::testing::server::consumer::Consumer;
 use crate::testing::world::{Plan, STORM};
 
 /// How many turns a simulation may take: one that takes more turns in a circle.
@@ -38,7 +37,7 @@ impl World {
             Plan::Outage { lasts: dice.up_to(OUTAGE_MAX), acks_forgotten }
         });
         plan(dice.one_of(&[0, 0, 0, 1, 3]), &|| Plan::Stop { lasts: dice.up_to(STOP_MAX) });
-        plan(dice.one_of(&[0, 0, 0, 1, 2]), &|| Plan::Forget);
+        plan(dice.one_of(&[0, 0, 0, 1, 2]), &|| Plan::Hurry);
         plan(dice.one_of(&[0, 0, 0, 1]), &|| Plan::Roll { slot: 0 });
         if dice.chance(200) {
             let from = dice.up_to(STORM);
@@ -103,6 +102,9 @@ impl World {
                 let is_killed = process.life.is_dead();
                 wire.hang_up(process.life.number, !is_killed || self.dice.chance(500));
                 slot.starts_at = now + self.dice.up_to(RESTART_MAX);
+                if is_killed {
+                    wire.witness.suspicion.died(now, process.life.number);
+                }
                 wire.journal.note(now, || format!("{} is gone", process.life));
             }
             if slot.process.is_none() && slot.starts_at <= now {
@@ -139,7 +141,7 @@ impl World {
             Plan::Outage { lasts, acks_forgotten } => wire.begin_outage(now, lasts, acks_forgotten),
             Plan::Full => wire.server.is_full = true,
             Plan::NotFull => wire.server.is_full = false,
-            Plan::Forget => wire.server.consumers().for_each(Consumer::forget_deliveries),
+            Plan::Hurry => wire.server.consumers().for_each(|consumer| consumer.hurry_all(now)),
             Plan::Refuse(stream) => wire.server.refusing.push(stream),
             Plan::Accept(stream) => wire.server.refusing.retain(|other| *other != stream),
             Plan::Roll { slot } => {

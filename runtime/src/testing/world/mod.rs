@@ -1,6 +1,7 @@
 //! A world to simulate: functions at work on a broker in memory, and everything that can happen to them.
 
 mod course;
+mod pass;
 mod record;
 
 use std::collections::VecDeque;
@@ -69,8 +70,8 @@ enum Plan {
     Stop {
         lasts: Duration,
     },
-    /// The broker forgets what it has delivered.
-    Forget,
+    /// The broker delivers everything again that is not acknowledged.
+    Hurry,
     /// A stream takes nothing, and then takes everything again.
     Refuse(Stream),
     Accept(Stream),
@@ -90,6 +91,7 @@ impl World {
         let has_lagged = weather.stale_read > 0;
         let mut wire = Wire::new(dice.fork(), weather, journal);
         wire.server.full_comes_first = dice.chance(500);
+        wire.server.full_takes_versions = dice.chance(500);
         let network = Arc::new(Network::new(wire));
         let mut world = Self {
             network,

@@ -13,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use serde::Serialize;
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -26,11 +27,14 @@ use super::{
     switches::{Admission, Change, Switches},
     till::{Opening, Till},
 };
+use crate::clock;
 
 /// How long a request is held while the gateway hangs.
 const HANG_LIMIT: Duration = Duration::from_secs(60);
 /// The largest form, in bytes.
 const MAX_FORM_BYTES: usize = 64 * 1024;
+/// Of how many requests during outages the times are remembered.
+const MAX_TURNED_AWAY: usize = 10_000;
 /// The longest idempotency key, as Stripe has it.
 const MAX_KEY_CHARS: usize = 255;
 
@@ -41,6 +45,15 @@ const INTENTS: &str = "/v1/payment_intents";
 pub(crate) struct Gateway {
     till: Arc<Till>,
     switches: Mutex<Switches>,
+    turned_away: Mutex<TurnedAway>,
+}
+
+/// The API requests that came during outages since the start, which is also what `GET /turned-away` answers.
+#[derive(Debug, Clone, Default, Serialize)]
+struct TurnedAway {
+    count: u64,
+    /// When each of the first [`MAX_TURNED_AWAY`] came, in milliseconds since 1970.
+    at_ms: Vec<u64>,
 }
 
 /// The gateway's paths: Stripe's under `/v1`, which the switches govern, and the simulator's own.
@@ -55,20 +68,35 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .merge(api)
         .route("/control", get(show_control).put(change_control))
         .route("/ledger", get(show_ledger))
+        .route("/turned-away", get(show_turned_away))
         .route("/health", get(StatusCode::OK))
         .fallback(|uri: Uri| async move { Refusal::NoSuchPath(uri.path().to_owned()) })
         .with_state(gateway)
 }
 
+impl TurnedAway {
+    fn add(&mut self, at_ms: u64) {
+        self.count += 1;
+        if self.at_ms.len() < MAX_TURNED_AWAY {
+            self.at_ms.push(at_ms);
+        }
+    }
+}
+
 impl Gateway {
     /// A gateway on its books.
     pub(crate) fn new(till: Arc<Till>, switches: Switches) -> Self {
-        Gateway { till, switches: Mutex::new(switches) }
+        Gateway { till, switches: Mutex::new(switches), turned_away: Mutex::default() }
     }
 
     fn switches(&self) -> MutexGuard<'_, Switches> {
         // Plain flags: no thread can leave them half set.
         self.switches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turned_away(&self) -> MutexGuard<'_, TurnedAway> {
+        // A list that grows at its end: no thread can leave it half grown.
+        self.turned_away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn delay(&self) {
@@ -110,7 +138,10 @@ async fn admit(
 ) -> Result<Response, Refusal> {
     let admission = gateway.switches().admit(request.method() == Method::POST);
     match admission {
-        Admission::Outage => Err(Refusal::Outage),
+        Admission::Outage => {
+            gateway.turned_away().add(clock::unix_ms());
+            Err(Refusal::Outage)
+        }
         Admission::Hang => {
             sleep(HANG_LIMIT).await;
             Err(Refusal::Hung)
@@ -162,6 +193,10 @@ async fn read(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Re
 
 async fn show_ledger(State(gateway): State<Arc<Gateway>>) -> Json<Statement> {
     Json(gateway.till.statement())
+}
+
+async fn show_turned_away(State(gateway): State<Arc<Gateway>>) -> Json<TurnedAway> {
+    Json(gateway.turned_away().clone())
 }
 
 async fn show_control(State(gateway): State<Arc<Gateway>>) -> Json<Switches> {

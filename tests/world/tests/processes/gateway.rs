@@ -222,6 +222,9 @@ async fn an_outage_is_not_remembered() {
     assert_eq!((after.status, after.replayed), (200, false));
     gateway.control(json!({"outage": true})).await;
     assert_eq!(pay(&gateway, "key", "1999").await.status, 503);
+    let turned_away = client().get(format!("{}/turned-away", gateway.url)).send().await.unwrap();
+    let turned_away = Answer::of(turned_away).await.json();
+    assert_eq!((&turned_away["count"], turned_away["at_ms"].as_array().unwrap().len()), (&json!(2), 2));
 }
 
 #[tokio::test]

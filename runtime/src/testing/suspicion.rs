@@ -1,0 +1,166 @@
+//! Watches crash isolation: who dies of what, whether suspects run alone, and who is convicted for what.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use crate::Terms;
+use crate::core::broker::{Delivery, Message, Stored, Stream};
+use crate::core::isolation::LONE_RUNS_MAX;
+use crate::core::mark::{Mark, Occasion};
+use crate::failure::Reason;
+use crate::handler::Input;
+use crate::headers;
+use crate::subject::Subject;
+use crate::testing::server::Receipt;
+
+/// An input at one attempt, in one function.
+type Work = (&'static str, Subject, u32);
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub(crate) struct Suspicion {
+    /// What every process has at work.
+    running: HashMap<u32, Vec<Work>>,
+    /// Processes at work on what may only run alone.
+    alone: HashSet<u32>,
+    /// When a message first came to a process.
+    arrived: HashMap<(u32, String, u64), Duration>,
+    /// Inputs whose process died while they were at work, and when it did last.
+    fallen: HashMap<Work, Duration>,
+    /// Lone runs that were announced, by mark: whose they are, and whether they have ended.
+    announced: HashMap<(Subject, Occasion), (u32, bool)>,
+    /// How many processes died in a lone run, by mark.
+    deaths: HashMap<Subject, usize>,
+    objections: Vec<String>,
+}
+
+impl Suspicion {
+    /// What was objected to since the last call.
+    pub(crate) fn take_objections(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.objections)
+    }
+
+    /// `process` sends `messages` to the stream of events.
+    pub(crate) fn sent(&mut self, process: u32, messages: &[Message]) {
+        for message in messages {
+            let is_mark = message.subject.as_str().contains("._mark%2F");
+            let Some(mark) = is_mark.then(|| serde_json::from_slice::<Mark>(&message.payload).ok()).flatten()
+            else {
+                continue;
+            };
+            for ((subject, of), (owner, has_ended)) in &mut self.announced {
+                let is_there = mark.lone_runs.iter().any(|run| run.of == *of);
+                *has_ended |= *owner == process && *subject == message.subject && !is_there;
+            }
+            for run in &mark.lone_runs {
+                let key = (message.subject.clone(), run.of.clone());
+                self.announced.entry(key).or_insert((process, false));
+            }
+            if mark.lone_runs.len() > LONE_RUNS_MAX {
+                self.objections.push(format!("{} has {} lone runs", message.subject, mark.lone_runs.len()));
+            }
+        }
+    }
+
+    /// An input came to `process`.
+    pub(crate) fn arrived<R>(&mut self, now: Duration, process: u32, delivery: &Delivery<R>) {
+        let key = (process, format!("{:?}", delivery.stream), delivery.sequence);
+        self.arrived.entry(key).or_insert(now);
+    }
+
+    /// `process` answers for a delivery: whatever it did with it alone is over.
+    pub(crate) fn answered(&mut self, process: u32, stream: Stream, receipt: Receipt) {
+        let Receipt { sequence, delivered, .. } = receipt;
+        let answered = Occasion { stream: format!("{stream:?}"), sequence, delivered };
+        for ((_, of), (owner, has_ended)) in &mut self.announced {
+            *has_ended |= *owner == process && *of == answered;
+        }
+    }
+
+    /// A handler begins to run in `process`.
+    pub(crate) fn began(&mut self, process: u32, terms: &Terms, inputs: &[&Input]) {
+        let beside = self.running.get(&process).map_or(0, Vec::len);
+        let is_announced = self.announced.values().any(|&(owner, has_ended)| owner == process && !has_ended);
+        let who = || {
+            let subjects: Vec<_> = inputs.iter().map(|input| input.subject.to_string()).collect();
+            format!("{}#{process} runs {}", terms.name, subjects.join(", "))
+        };
+        if self.alone.contains(&process) || (is_announced && beside > 0) {
+            self.objections.push(format!("{} beside one that is to run alone", who()));
+        }
+        if inputs.iter().any(|input| self.is_suspect(process, terms, input)) {
+            if beside > 0 || inputs.len() > 1 {
+                self.objections.push(format!("{} in company, and a process died of it", who()));
+            }
+            self.alone.insert(process);
+        }
+        self.running.entry(process).or_default().extend(inputs.iter().map(|input| work(terms, input)));
+    }
+
+    /// Whether a process died while the input was at work, before anything of it came to this one.
+    fn is_suspect(&self, process: u32, terms: &Terms, input: &Input) -> bool {
+        let Some(died) = self.fallen.get(&work(terms, input)) else { return false };
+        let streams: &[Stream] = match input.attempt {
+            _ if terms.batch > 1 => &[Stream::Audit],
+            // A redriven input comes this way at its first attempt too.
+            1 => &[Stream::Events, Stream::Retry],
+            _ => &[Stream::Retry],
+        };
+        let came = |stream: &Stream| self.arrived.get(&(process, format!("{stream:?}"), input.sequence));
+        streams.iter().filter_map(came).all(|came| came > died)
+    }
+
+    /// A handler that ran in `process` has come to an end.
+    pub(crate) fn ended(&mut self, process: u32, terms: &Terms, inputs: &[&Input]) {
+        let Some(running) = self.running.get_mut(&process) else { return };
+        for work in inputs.iter().map(|input| work(terms, input)) {
+            if let Some(at) = running.iter().position(|other| *other == work) {
+                running.swap_remove(at);
+            }
+            if self.alone.contains(&process) {
+                self.fallen.remove(&work);
+            }
+        }
+        if running.is_empty() {
+            self.alone.remove(&process);
+        }
+    }
+
+    /// `process` died.
+    pub(crate) fn died(&mut self, now: Duration, process: u32) {
+        for work in self.running.remove(&process).unwrap_or_default() {
+            self.fallen.insert(work, now);
+        }
+        for ((mark, _), (owner, has_ended)) in &mut self.announced {
+            if *owner == process && !*has_ended {
+                *has_ended = true;
+                *self.deaths.entry(mark.clone()).or_default() += 1;
+            }
+        }
+    }
+
+    /// The input is sent to `function` again, as another cause.
+    pub(crate) fn redriven(&mut self, function: &'static str, input: &Subject) {
+        self.fallen.retain(|(of, subject, _), _| (*of, &*subject) != (function, input));
+    }
+
+    /// A dead letter was written.
+    pub(crate) fn letter(&mut self, letter: &Stored) {
+        if letter.header(headers::REASON) != Some(Reason::ProcessDied.code()) {
+            return;
+        }
+        let id = letter.subject.as_str().rsplit('.').next().and_then(crate::token::decode);
+        let mark =
+            Subject::of_mark(letter.header(headers::FUNCTION).unwrap_or_default(), &id.unwrap_or_default());
+        let deaths = self.deaths.get(&mark).copied().unwrap_or_default();
+        if deaths < LONE_RUNS_MAX {
+            let input = letter.header(headers::SUBJECT).unwrap_or_default();
+            self.objections
+                .push(format!("{input} is convicted, and {deaths} processes died in a lone run of it"));
+        }
+    }
+}
+
+fn work(terms: &Terms, input: &Input) -> Work {
+    (terms.name, input.subject.clone(), input.attempt)
+}
