@@ -1,8 +1,8 @@
-//! Many seeds, on every core, until one fails or the time is over.
+//! Many seeds, on several threads, until one fails or the time is over.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::scenario;
@@ -13,6 +13,19 @@ pub struct Campaign {
     pub from: u64,
     pub seeds: u64,
     pub time: Duration,
+    /// On how many threads.
+    pub jobs: usize,
+    /// Whether it is said from time to time how far it is.
+    pub is_told: bool,
+}
+
+/// How often it is said how far a campaign is, and how often it is looked whether that is due.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How many threads there may be at a time.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// What came of a campaign.
@@ -32,10 +45,17 @@ impl Campaign {
         let (next, tried, handlers) = (AtomicU64::new(self.from), AtomicU64::new(0), AtomicU64::new(0));
         let (is_over, failure) = (AtomicBool::new(false), Mutex::new(None::<(u64, String)>));
         let end = self.from.saturating_add(self.seeds);
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let working = AtomicUsize::new(self.jobs);
+        let report = |failure| Report {
+            tried: tried.load(Ordering::Relaxed),
+            took: began.elapsed(),
+            runs_of_handlers: handlers.load(Ordering::Relaxed),
+            failure,
+        };
         std::thread::scope(|scope| {
-            for _ in 0..cores {
+            for _ in 0..self.jobs {
                 scope.spawn(|| {
+                    let _at_work = AtWork(&working);
                     while !is_over.load(Ordering::Relaxed) && began.elapsed() < self.time {
                         let seed = next.fetch_add(1, Ordering::Relaxed);
                         if seed >= end {
@@ -56,13 +76,26 @@ impl Campaign {
                     }
                 });
             }
+            let mut told = Instant::now();
+            while self.is_told && working.load(Ordering::Relaxed) > 0 {
+                std::thread::sleep(LOOK_EVERY);
+                if told.elapsed() >= TELL_EVERY {
+                    told = Instant::now();
+                    eprintln!("{}", report(None).line());
+                }
+            }
         });
-        Report {
-            tried: tried.into_inner(),
-            took: began.elapsed(),
-            runs_of_handlers: handlers.into_inner(),
-            failure: failure.into_inner().unwrap(),
-        }
+        let failure = failure.lock().unwrap().take();
+        report(failure)
+    }
+}
+
+/// A thread at work, until this is dropped.
+struct AtWork<'c>(&'c AtomicUsize);
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

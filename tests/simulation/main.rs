@@ -12,7 +12,7 @@ mod verdict;
 
 use std::time::Duration;
 
-use campaign::{Campaign, attempt, replay};
+use campaign::{Campaign, attempt, cores, replay};
 
 /// How long the seeds are tried in an ordinary run of the tests.
 const TIME: Duration = Duration::from_secs(30);
@@ -32,8 +32,8 @@ fn every_invariant_holds_whatever_goes_wrong() {
     }
     let seeds = number("SEEDS");
     let time = if seeds.is_some() { Duration::MAX } else { TIME };
-    let campaign =
-        Campaign { from: number("SEED_FROM").unwrap_or(1), seeds: seeds.unwrap_or(u64::MAX), time };
+    let from = number("SEED_FROM").unwrap_or(1);
+    let campaign = Campaign { from, seeds: seeds.unwrap_or(u64::MAX), time, jobs: cores(), is_told: false };
     let report = campaign.run();
     println!("{}", report.line());
     if let Some((seed, why)) = report.failure {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use jetlag::testing::{Dice, Simulated, Tally, World, simulate};
 use jetlag::{Contract, Durability};
 
+use tokio::time::Instant;
+
 use crate::shop::events::{Line, OrderPlaced};
 use crate::shop::gateway::Gateway;
 use crate::shop::oracle::Oracle;
@@ -16,7 +18,12 @@ use crate::verdict;
 /// How many orders come at most.
 const ORDERS_MAX: u64 = 8;
 /// The articles; everybody wants the same.
-const SKUS: [&str; 3] = ["mug", "pen.blue", "hat"];
+const SKUS: [&str; 16] =
+    ["mug", "pen.blue", "hat", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m"];
+/// How many of them there are in most worlds, and how many of them an order may have beside the first.
+pub const FEW: (u64, u64) = (3, 2);
+/// The same in the others. With more articles to an order, reads from replicas that lag behind hardly ever agree.
+const MANY: (u64, u64) = (SKUS.len() as u64, 5);
 /// Who buys.
 const CUSTOMERS: [&str; 2] = ["Ann", "Bob > all"];
 
@@ -82,7 +89,8 @@ pub fn open(world: &mut World) -> Shop {
     } else {
         world.deploy(desk, processes(), (), desk::end);
     }
-    world.deploy(vary(&dice, stockroom::CONTRACT), processes(), (), stockroom::keep);
+    let room = stockroom::Stockroom { opened: Instant::now() };
+    world.deploy(vary(&dice, stockroom::CONTRACT), processes(), room, stockroom::keep);
     world.deploy(vary(&dice, till::CONTRACT), processes(), Arc::clone(&gateway), till::charge);
     world.deploy(vary(&dice, shop::oracle::CONTRACT), processes(), Arc::clone(&oracle), shop::oracle::ask);
     // Two of these only get in each other's way, which must do no harm. Half of the worlds have none: it takes as much
@@ -104,8 +112,10 @@ fn vary<I: jetlag::Incoming, O: jetlag::Outgoing>(dice: &Dice, contract: Contrac
 /// Orders on their way, some of them more than once. Gives those that must come to an end.
 fn place(world: &mut World) -> Vec<OrderPlaced> {
     let dice = world.dice();
+    let articles = dice.one_of(&[FEW, FEW, FEW, MANY]);
     let within = dice.one_of(&[Duration::ZERO, Duration::from_secs(2), Duration::from_secs(30)]);
-    let orders: Vec<OrderPlaced> = (0..=dice.below(ORDERS_MAX)).map(|number| order(&dice, number)).collect();
+    let orders: Vec<OrderPlaced> =
+        (0..=dice.below(ORDERS_MAX)).map(|number| order(&dice, number, articles)).collect();
     // An id tells the events of one subject apart, and no others: some publishers give every event the same.
     let are_ids_shared = dice.chance(300);
     for (number, order) in orders.iter().enumerate() {
@@ -126,12 +136,12 @@ fn place(world: &mut World) -> Vec<OrderPlaced> {
     orders
 }
 
-/// An order of a few articles.
-pub fn order(dice: &Dice, number: u64) -> OrderPlaced {
-    let first = dice.below(SKUS.len() as u64);
-    let lines = (0..=dice.below(2))
+/// An order of up to so many of so many articles.
+pub fn order(dice: &Dice, number: u64, (articles, lines_max): (u64, u64)) -> OrderPlaced {
+    let first = dice.below(articles);
+    let lines = (0..=dice.below(lines_max))
         .map(|offset| Line {
-            sku: SKUS[usize::try_from((first + offset) % SKUS.len() as u64).unwrap()].to_owned(),
+            sku: SKUS[usize::try_from((first + offset) % articles).unwrap()].to_owned(),
             quantity: u32::try_from(1 + dice.below(2)).unwrap(),
         })
         .collect();

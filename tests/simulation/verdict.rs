@@ -1,6 +1,7 @@
 //! What must be true of the shop when everything has come to its end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jetlag::Subject;
 use jetlag::testing::{DeadLetter, World};
@@ -102,6 +103,37 @@ fn stock_is_whole(world: &World, orders: &[OrderPlaced]) -> Result<(), String> {
                 return Err(format!(
                     "order {order_id} was decided on stock of {sku} that never was: {seen:?}"
                 ));
+            }
+        }
+    }
+    rejections_saw_what_was_there(world)
+}
+
+/// No order is rejected because of stock that was no more when the handler began, or that never was there together.
+fn rejections_saw_what_was_there(world: &World) -> Result<(), String> {
+    let lag = world.lag_max();
+    for (committed, Rejected { order_id, seen, asked_ms, .. }) in world.committed_when::<Rejected>() {
+        let asked = Duration::from_millis(asked_ms);
+        let (mut from, mut to) = (asked.saturating_sub(lag), committed);
+        for Seen { sku, moves } in seen {
+            let values = world.history_when::<Stock>("stockroom", &sku);
+            let at = values.partition_point(|(_, stock)| stock.moves.len() < moves.len());
+            // A value is there from when it was written until the next one is.
+            let (begins, ends) = if moves.is_empty() {
+                (Duration::ZERO, values.first())
+            } else {
+                (values.get(at).map_or(Duration::MAX, |(begins, _)| *begins), values.get(at + 1))
+            };
+            let ends = ends.map_or(Duration::MAX, |(ends, _)| *ends);
+            if begins > to || ends < from {
+                return Err(format!(
+                    "order {order_id} is rejected, asked at {asked:?} and committed at {committed:?}, on stock of {sku} \
+                     that was there from {begins:?} to {ends:?}: {moves:?}"
+                ));
+            }
+            // With replicas that lag behind, each value may be of another moment.
+            if lag.is_zero() {
+                (from, to) = (from.max(begins), to.min(ends));
             }
         }
     }

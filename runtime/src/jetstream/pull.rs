@@ -41,7 +41,8 @@ pub(crate) struct PullLane {
     /// Whether anything was asked for and may still come.
     asking: bool,
     expires: Duration,
-    /// When the broker was last asked or heard.
+    /// When the broker was last heard, or first asked: kept here, since whoever waits for the next input may stop waiting and
+    /// begin anew, more often than the silence may last.
     heard: Instant,
     /// Counts how often everything that was asked for was lost. It ends the inbox of each request, so that what the broker
     /// says about an earlier one is not taken for credit of a later one.
@@ -163,8 +164,10 @@ impl Lane<Arc<str>> for PullLane {
             "expires": u64::try_from(self.expires.as_nanos()).unwrap_or(u64::MAX),
             "idle_heartbeat": u64::try_from(HEARTBEAT.min(self.expires / 2).as_nanos()).unwrap_or(u64::MAX),
         });
+        if !self.asking {
+            self.heard = Instant::now();
+        }
         self.asking = true;
-        self.heard = Instant::now();
         if self.link.borrow().is_down() {
             // It would be sent once there is a connection, and made again then: twice the credit.
             return;

@@ -26,6 +26,7 @@ use crate::testing::network::connection::{Connection, Life};
 use crate::testing::network::lane::NetworkLane;
 use crate::testing::weather::Weather;
 use crate::testing::witness::Decision;
+use crate::testing::witness::fate::Cause;
 
 /// How much longer than its limit a handler takes that hangs.
 const HANG: Duration = Duration::from_secs(5);
@@ -44,9 +45,9 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts the process `number` of a function that pulls from `inlets`.
-    pub(crate) fn start(network: &Arc<Network>, number: u32, function: &Bindings, inlets: &[Inlet]) -> Self {
-        let life = Arc::new(Life::new(number, function.terms.name));
+    /// Starts a process of a function that pulls from `inlets`.
+    pub(crate) fn start(network: &Arc<Network>, life: Life, function: &Bindings, inlets: &[Inlet]) -> Self {
+        let life = Arc::new(life);
         let connection = Connection { network: Arc::clone(network), life: Arc::clone(&life) };
         let watched = Bindings {
             terms: function.terms,
@@ -104,7 +105,7 @@ struct Watched {
 /// A run under way; one that does not end is one that failed.
 struct Run<'w> {
     watched: &'w Watched,
-    inputs: Vec<Input>,
+    inputs: Vec<(Input, Vec<Cause>)>,
     began: Instant,
     decision: Decision,
 }
@@ -134,8 +135,10 @@ impl Watched {
 
     fn begin(&self, inputs: Vec<Input>) -> Run<'_> {
         let mut wire = self.connection.network.lock();
-        wire.witness.began(self.connection.life.number, &self.terms, &inputs);
-        Run { watched: self, inputs, began: Instant::now(), decision: Decision::Failed }
+        let causes = |input: &Input| Cause::of_input(self.terms.name, &wire.server, input);
+        let watched: Vec<_> = inputs.iter().map(|input| (input.clone(), causes(input))).collect();
+        wire.witness.began(self.connection.life.number, &self.terms, &watched);
+        Run { watched: self, inputs: watched, began: Instant::now(), decision: Decision::Failed }
     }
 
     /// What can go wrong before the handler has done anything.
@@ -191,7 +194,7 @@ impl Drop for Run<'_> {
             wire.journal.note(now, || {
                 let what = inputs
                     .iter()
-                    .map(|i| format!("{} ({})", i.subject, i.attempt))
+                    .map(|(input, _)| format!("{} ({})", input.subject, input.attempt))
                     .collect::<Vec<_>>()
                     .join(", ");
                 format!("{life} ran {what}: {decision:?}")

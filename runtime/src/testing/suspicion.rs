@@ -78,7 +78,7 @@ impl Suspicion {
     }
 
     /// A handler begins to run in `process`.
-    pub(crate) fn began(&mut self, process: u32, terms: &Terms, inputs: &[Input]) {
+    pub(crate) fn began(&mut self, process: u32, terms: &Terms, inputs: &[&Input]) {
         let beside = self.running.get(&process).map_or(0, Vec::len);
         let is_announced = self.announced.values().any(|&(owner, has_ended)| owner == process && !has_ended);
         let who = || {
@@ -111,7 +111,7 @@ impl Suspicion {
     }
 
     /// A handler that ran in `process` has come to an end.
-    pub(crate) fn ended(&mut self, process: u32, terms: &Terms, inputs: &[Input]) {
+    pub(crate) fn ended(&mut self, process: u32, terms: &Terms, inputs: &[&Input]) {
         let Some(running) = self.running.get_mut(&process) else { return };
         for work in inputs.iter().map(|input| work(terms, input)) {
             if let Some(at) = running.iter().position(|other| *other == work) {

@@ -43,6 +43,8 @@ pub(crate) struct Weather {
     pub(crate) handler_panics: u32,
     /// A handler takes much too long.
     pub(crate) handler_hangs: u32,
+    /// How far the clock of a process is off at most.
+    pub(crate) skew: Duration,
     /// How long a message takes at most.
     pub(crate) latency: Duration,
     /// How long a handler takes at most, beside what it does.
@@ -51,6 +53,9 @@ pub(crate) struct Weather {
 
 /// How much longer a slow message takes at most.
 pub(crate) const SLOW_MAX: Duration = Duration::from_secs(2);
+
+/// How far a clock is off where nobody looks after it.
+const SKEW_MAX: Duration = Duration::from_secs(40);
 
 impl Weather {
     /// Nothing goes wrong.
@@ -82,6 +87,7 @@ impl Weather {
             handler_fails_late: rate(COMMON),
             handler_panics: rate(RARE),
             handler_hangs: rate(RARE),
+            skew: dice.one_of(&[Duration::ZERO, Duration::ZERO, Duration::from_millis(100), SKEW_MAX]),
             latency: dice.one_of(&[Duration::ZERO, Duration::from_millis(3), Duration::from_millis(40)]),
             work: dice.one_of(&[Duration::ZERO, Duration::from_millis(20), Duration::from_millis(500)]),
         }

@@ -38,7 +38,10 @@ event!(OrderPlaced, "orders.placed", "order", order_id, true { customer: String,
 event!(OrderConfirmed, "orders.confirmed", "order", order_id, true {});
 event!(OrderCancelled, "orders.cancelled", "order", order_id, false {});
 event!(Reserved, "inventory.reserved", "order", order_id, false { lines: Vec<Line>, seen: Vec<Seen> });
-event!(Rejected, "inventory.rejected", "order", order_id, false { lines: Vec<Line>, seen: Vec<Seen> });
+event!(
+    /// What was seen, and when the handler began that saw it.
+    Rejected, "inventory.rejected", "order", order_id, false { lines: Vec<Line>, seen: Vec<Seen>, asked_ms: u64 }
+);
 event!(Released, "inventory.released", "order", order_id, false {});
 event!(Charged, "payments.processed", "order", order_id, false { lines: Vec<Line> });
 event!(Declined, "payments.declined", "order", order_id, false { lines: Vec<Line> });

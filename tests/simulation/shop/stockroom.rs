@@ -2,6 +2,7 @@
 
 use jetlag::{Contract, Effects, Event, Failure, State, Stored, kind_of};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::events::{Line, Moved, Moves, Rejected, Released, Reserved, Seen};
 
@@ -44,7 +45,14 @@ impl Stock {
     }
 }
 
-pub async fn keep(_: &(), event: Event<Moves>, state: State) -> Result<Effects<Moved>, Failure> {
+/// The stockroom, which knows how long it has been open.
+#[derive(Debug)]
+pub struct Stockroom {
+    pub opened: Instant,
+}
+
+pub async fn keep(room: &Stockroom, event: Event<Moves>, state: State) -> Result<Effects<Moved>, Failure> {
+    let asked_ms = u64::try_from(room.opened.elapsed().as_millis())?;
     let (order_id, lines) = match &event.data {
         Moves::Placed(placed) => (&placed.order_id, &placed.lines),
         Moves::Charged(charged) => (&charged.order_id, &charged.lines),
@@ -71,7 +79,7 @@ pub async fn keep(_: &(), event: Event<Moves>, state: State) -> Result<Effects<M
                 let reserved = Reserved { order_id, lines: lines.clone(), seen: seen() };
                 put(Effects::emit(reserved), &|stock, n| stock.moved(n, 0, &by("reserved for")))
             } else {
-                Effects::emit(Rejected { order_id, lines: lines.clone(), seen: seen() })
+                Effects::emit(Rejected { order_id, lines: lines.clone(), seen: seen(), asked_ms })
             }
         }
         Moves::Charged(_) => put(Effects::none(), &|stock, n| stock.moved(-n, n, &by("sold to"))),

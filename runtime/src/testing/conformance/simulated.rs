@@ -62,7 +62,7 @@ impl Simulated {
 
     fn connection(&self) -> Connection {
         self.connections.set(self.connections.get() + 1);
-        let life = Arc::new(Life::new(self.connections.get(), "f"));
+        let life = Arc::new(Life::new(self.connections.get(), "f", time::Duration::ZERO));
         Connection { network: Arc::clone(&self.network), life }
     }
 }

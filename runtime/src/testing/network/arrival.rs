@@ -18,12 +18,13 @@ impl Wire {
                 let result = self.server.publish(stream, &messages, now, epoch);
                 self.published(now, from, stream, &messages, &result);
                 if let Some(answer) = answer {
+                    self.tell(from, stream, &messages, &result);
                     self.send(now + back, Load::Published { result, answer });
                 }
             }
             // Nobody may be there any more to hear it.
             Load::Published { result, answer } => drop(answer.send(result)),
-            Load::Last { stream, subject, age, answer, back } => {
+            Load::Last { from, stream, subject, age, answer, back } => {
                 self.server.expire(now);
                 let log = self.server.log(stream);
                 let entry = if age.is_zero() {
@@ -32,6 +33,10 @@ impl Wire {
                     log.last_before(&subject, now.saturating_sub(age))
                 };
                 let found = entry.map(|entry| entry.stored.clone());
+                if stream == Stream::Events {
+                    let sequence = found.as_ref().map_or(0, |stored| stored.sequence);
+                    self.witness.tell(from, &subject, sequence);
+                }
                 self.send(now + back, Load::Found { result: Ok(found), answer });
             }
             Load::Found { result, answer } => drop(answer.send(result)),
@@ -76,6 +81,18 @@ impl Wire {
             Load::Copy => {
                 self.copying = false;
                 self.server.copy_to_audit(now);
+            }
+        }
+    }
+
+    /// The answer to a publish tells the sequences of all its messages.
+    fn tell(&mut self, to: u32, stream: Stream, messages: &[Message], result: &Result<u64, PublishError>) {
+        if stream == Stream::Events
+            && let Ok(last) = *result
+        {
+            let first = last + 1 - messages.len() as u64;
+            for (message, sequence) in messages.iter().zip(first..) {
+                self.witness.tell(to, &message.subject, sequence);
             }
         }
     }

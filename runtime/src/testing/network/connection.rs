@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -20,16 +20,32 @@ use crate::testing::server::{MESSAGE_BYTES_MAX, Receipt};
 pub(crate) struct Life {
     pub(crate) number: u32,
     pub(crate) function: &'static str,
+    /// How far its clock is off.
+    skew: time::Duration,
     is_dead: AtomicBool,
+    /// Until when it stands still, in milliseconds since the beginning of the simulation.
+    stopped_until_ms: AtomicU64,
 }
 
 impl Life {
-    pub(crate) const fn new(number: u32, function: &'static str) -> Self {
-        Self { number, function, is_dead: AtomicBool::new(false) }
+    pub(crate) const fn new(number: u32, function: &'static str, skew: time::Duration) -> Self {
+        let (is_dead, stopped_until_ms) = (AtomicBool::new(false), AtomicU64::new(0));
+        Self { number, function, skew, is_dead, stopped_until_ms }
     }
 
     pub(crate) fn is_dead(&self) -> bool {
         self.is_dead.load(Ordering::Relaxed)
+    }
+
+    /// Stops the process where it stands; after `until` it goes on as if nothing had been.
+    pub(crate) fn stop(&self, until: Duration) {
+        self.stopped_until_ms.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Until when it stands still, if it does.
+    pub(crate) fn stopped_until(&self, now: Duration) -> Option<Duration> {
+        let until = Duration::from_millis(self.stopped_until_ms.load(Ordering::Relaxed));
+        (until > now).then_some(until)
     }
 
     /// Ends the process where it stands: none of its tasks ever takes another step that the world could see.
@@ -52,8 +68,11 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// A point at which the process may die. Whoever is dead stays here for ever, as if dropped.
+    /// A point at which the process may die. Whoever is dead stays here for ever, as if dropped; who is stopped waits.
     pub(crate) async fn step(&self) {
+        while let Some(until) = self.life.stopped_until(self.network.now()) {
+            tokio::time::sleep_until(self.network.moment(until)).await;
+        }
         if self.network.is_over_for(&self.life) {
             pending::<()>().await;
         }
@@ -116,6 +135,6 @@ impl Broker for Connection {
     }
 
     fn now(&self) -> OffsetDateTime {
-        self.network.time_of_day()
+        self.network.time_of_day() + self.life.skew
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct NetworkLane {
     arrivals: mpsc::UnboundedReceiver<Arrival>,
     /// How much of each request has not come.
     asked: BTreeMap<u64, usize>,
-    /// When the broker was last asked or heard: whoever waits may look away meanwhile, and that is no sign of life.
+    /// When the broker was last heard, or asked: kept here, since whoever waits for the next input may stop waiting.
     heard: Instant,
 }
 
@@ -60,8 +60,10 @@ impl Lane<Receipt> for NetworkLane {
     async fn request(&mut self, credit: usize) {
         self.connection.step().await;
         let request = self.connection.network.pull(self.consumer, self.number, credit);
+        if self.asked.is_empty() {
+            self.heard = Instant::now();
+        }
         self.asked.insert(request, credit);
-        self.heard = Instant::now();
     }
 
     async fn next(&mut self) -> Pulled<Receipt> {

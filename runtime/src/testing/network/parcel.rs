@@ -33,7 +33,7 @@ pub(crate) enum Load {
     /// At a process: what became of them.
     Published { result: Result<u64, PublishError>, answer: Published },
     /// At the broker: a question for the last message, answered as things were `age` ago.
-    Last { stream: Stream, subject: Subject, age: Duration, answer: Found, back: Duration },
+    Last { from: u32, stream: Stream, subject: Subject, age: Duration, answer: Found, back: Duration },
     /// At a process: the answer.
     Found { result: Result<Option<Stored>, Unavailable>, answer: Found },
     /// At the broker: what became of an input.

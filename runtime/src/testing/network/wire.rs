@@ -24,7 +24,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long after that a publish may still reach the broker.
 const LATE_MAX: Duration = Duration::from_secs(60);
 /// How far a replica lags behind at most.
-const LAG_MAX: Duration = Duration::from_secs(5);
+pub(crate) const LAG_MAX: Duration = Duration::from_secs(5);
 /// How soon an input is delivered again at most, if it is delivered again for no reason.
 const HURRY_MAX: Duration = Duration::from_secs(3);
 
@@ -101,6 +101,7 @@ impl Wire {
         self.weather = Weather::calm();
         self.outage_until = Duration::ZERO;
         self.server.is_full = false;
+        self.server.refusing.clear();
     }
 
     /// The connections of the process are gone; the broker notices only if it `is_noticed`.
@@ -144,6 +145,9 @@ impl Wire {
             let what = messages.iter().map(describe).collect::<Vec<_>>().join(", ");
             format!("{life} publishes to {stream:?}: {what}{}", fate.note())
         });
+        if stream == Stream::Events {
+            self.witness.sent(life.number, &messages);
+        }
         let from = life.number;
         let timeout = now + ANSWER_TIMEOUT;
         let arrives = match fate {
@@ -188,7 +192,7 @@ impl Wire {
             let lag = if is_stale { format!("  ** of a replica {age:?} behind") } else { String::new() };
             format!("{life} asks for {subject}{lag}")
         });
-        self.send(now + there, Load::Last { stream, subject, age, answer, back });
+        self.send(now + there, Load::Last { from: life.number, stream, subject, age, answer, back });
     }
 
     pub(super) fn page(

@@ -135,6 +135,12 @@ impl Consumer {
         forgotten
     }
 
+    /// Delivers everything again that was delivered and is not acknowledged, though someone works on it.
+    pub(crate) fn hurry_all(&mut self, now: Duration) {
+        let held: Vec<u64> = self.held.keys().copied().collect();
+        held.into_iter().for_each(|sequence| self.hurry(sequence, now));
+    }
+
     /// When something happens next by itself.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         let timer = self.timers.first().map(|(due, _)| *due);

@@ -68,6 +68,8 @@ pub(crate) struct Server {
     pub(crate) full_takes_versions: bool,
     /// Whether that is looked at before expected sequences are; servers differ with the path that a message takes.
     pub(crate) full_comes_first: bool,
+    /// Streams that take nothing.
+    pub(crate) refusing: Vec<Stream>,
     /// What no correct client ever sends.
     pub(crate) misuse: Vec<String>,
 }
@@ -88,6 +90,7 @@ impl Server {
             is_full: false,
             full_takes_versions: true,
             full_comes_first: false,
+            refusing: Vec::new(),
             misuse: Vec::new(),
         }
     }
@@ -180,6 +183,9 @@ impl Server {
         epoch: OffsetDateTime,
     ) -> Result<u64, PublishError> {
         self.expire(now);
+        if self.refusing.contains(&stream) {
+            return Err(PublishError::Rejected("10077: the stream takes nothing".into()));
+        }
         let is_full = stream == Stream::Events
             && self.is_full
             && (!self.full_takes_versions

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::core::broker::{Message, Stream};
 use crate::testing::World;
+use crate::testing::network::connection::Life;
 use crate::testing::process::Process;
 use crate::testing::world::{Plan, STORM, Slot};
 
@@ -13,6 +14,10 @@ const TURNS_MAX: u64 = 1_000_000;
 const RESTART_MAX: Duration = Duration::from_secs(15);
 /// How long the broker is away, and how long the stream of events is full, at most.
 const OUTAGE_MAX: Duration = Duration::from_secs(20);
+/// How long a process stands still at most: longer than the broker waits for a sign of it.
+const STOP_MAX: Duration = Duration::from_secs(75);
+/// How long after one process the next is told to stop, where all are restarted in turn.
+const ROLL_EVERY: Duration = Duration::from_millis(1500);
 /// How many acknowledgements of each consumer a broker forgets at most when it crashes.
 const ACKS_FORGOTTEN_MAX: u64 = 5;
 
@@ -31,10 +36,20 @@ impl World {
             let acks_forgotten = usize::try_from(dice.below(ACKS_FORGOTTEN_MAX + 1)).unwrap_or_default();
             Plan::Outage { lasts: dice.up_to(OUTAGE_MAX), acks_forgotten }
         });
+        plan(dice.one_of(&[0, 0, 0, 1, 3]), &|| Plan::Stop { lasts: dice.up_to(STOP_MAX) });
+        plan(dice.one_of(&[0, 0, 0, 1, 2]), &|| Plan::Hurry);
+        plan(dice.one_of(&[0, 0, 0, 1]), &|| Plan::Roll { slot: 0 });
         if dice.chance(200) {
             let from = dice.up_to(STORM);
             plans.push((from, Plan::Full));
             plans.push((from + dice.up_to(OUTAGE_MAX), Plan::NotFull));
+        }
+        for stream in [Stream::Retry, Stream::DeadLetters] {
+            if dice.chance(150) {
+                let from = dice.up_to(STORM);
+                plans.push((from, Plan::Refuse(stream)));
+                plans.push((from + dice.up_to(OUTAGE_MAX), Plan::Accept(stream)));
+            }
         }
         for (at, plan) in plans {
             self.plan(at, plan);
@@ -95,7 +110,11 @@ impl World {
             if slot.process.is_none() && slot.starts_at <= now && !self.down.contains(&slot.function) {
                 self.processes += 1;
                 if let Some((function, inlets)) = self.functions.get(slot.function) {
-                    slot.process = Some(Process::start(&self.network, self.processes, function, inlets));
+                    let off = self.network.lock().weather.skew;
+                    let skew = time::Duration::try_from(self.dice.up_to(off * 2)).unwrap_or_default()
+                        - time::Duration::try_from(off).unwrap_or_default();
+                    let life = Life::new(self.processes, function.terms.name, skew);
+                    slot.process = Some(Process::start(&self.network, life, function, inlets));
                 }
             }
         }
@@ -124,14 +143,25 @@ impl World {
             Plan::Outage { lasts, acks_forgotten } => wire.begin_outage(now, lasts, acks_forgotten),
             Plan::Full => wire.server.is_full = true,
             Plan::NotFull => wire.server.is_full = false,
-            Plan::Kill | Plan::Drain => {
+            Plan::Hurry => wire.server.consumers().for_each(|consumer| consumer.hurry_all(now)),
+            Plan::Refuse(stream) => wire.server.refusing.push(stream),
+            Plan::Accept(stream) => wire.server.refusing.retain(|other| *other != stream),
+            Plan::Roll { slot } => {
+                drop(wire);
+                if let Some(place) = self.slots.get(slot) {
+                    place.process.iter().for_each(Process::drain);
+                    self.plan(now + ROLL_EVERY, Plan::Roll { slot: slot + 1 });
+                }
+            }
+            Plan::Kill | Plan::Drain | Plan::Stop { .. } => {
                 drop(wire);
                 let up: Vec<&Process> = self.slots.iter().filter_map(|slot| slot.process.as_ref()).collect();
                 let chosen = usize::try_from(self.dice.below(up.len() as u64)).unwrap_or_default();
-                match up.get(chosen) {
-                    Some(process) if matches!(plan, Plan::Kill) => process.life.end(),
-                    Some(process) => process.drain(),
-                    None => {}
+                match (up.get(chosen), plan) {
+                    (Some(process), Plan::Kill) => process.life.end(),
+                    (Some(process), Plan::Stop { lasts }) => process.life.stop(now + lasts),
+                    (Some(process), _) => process.drain(),
+                    (None, _) => {}
                 }
             }
         }

@@ -27,6 +27,8 @@ use crate::{Contract, Incoming, Outgoing, Source};
 const STORM: Duration = Duration::from_secs(60);
 /// How long it may take after that until everything has come to its end.
 const CALM_MAX: Duration = Duration::from_secs(3600);
+/// How long after everything has come to its end somebody may still work on it.
+const STRAGGLERS_MAX: Duration = Duration::from_secs(40);
 /// How many inputs of one consumer may be out at a time.
 const HELD_MAX: usize = 20_000;
 
@@ -43,6 +45,8 @@ pub struct World {
     /// Functions that have no process for now, by index.
     down: BTreeSet<usize>,
     rescuers: Vec<Rescuer>,
+    /// Whether replicas may lag behind before it is calm.
+    has_lagged: bool,
 }
 
 /// A place for a process of the function with this index.
@@ -55,12 +59,31 @@ struct Slot {
 
 #[derive(Debug)]
 enum Plan {
-    Arrive { subject: Subject, payload: Bytes },
+    Arrive {
+        subject: Subject,
+        payload: Bytes,
+    },
     Kill,
     Drain,
-    Outage { lasts: Duration, acks_forgotten: usize },
+    Outage {
+        lasts: Duration,
+        acks_forgotten: usize,
+    },
     Full,
     NotFull,
+    /// A process stands still for a while, and then goes on.
+    Stop {
+        lasts: Duration,
+    },
+    /// The broker delivers everything again that is not acknowledged.
+    Hurry,
+    /// A stream takes nothing, and then takes everything again.
+    Refuse(Stream),
+    Accept(Stream),
+    /// The process in this place is told to stop, and a little later the next one.
+    Roll {
+        slot: usize,
+    },
 }
 
 impl World {
@@ -70,6 +93,7 @@ impl World {
         let weather = if dice.chance(125) { Weather::calm() } else { Weather::draw(&dice) };
         let mut journal = Journal::new(is_journal_kept);
         journal.note(Duration::ZERO, || format!("{weather:?}"));
+        let has_lagged = weather.stale_read > 0;
         let mut wire = Wire::new(dice.fork(), weather, journal);
         wire.server.full_comes_first = dice.chance(500);
         wire.server.full_takes_versions = dice.chance(500);
@@ -84,6 +108,7 @@ impl World {
             turns: 0,
             down: BTreeSet::new(),
             rescuers: Vec::new(),
+            has_lagged,
         };
         if world.dice.chance(800) {
             world.plan_accidents();
@@ -186,8 +211,15 @@ impl World {
         for slot in &mut self.slots {
             slot.starts_at = slot.starts_at.min(now);
         }
-        let is_idle = self.drive(now + CALM_MAX, Self::is_idle).await?;
-        if !is_idle {
+        let until = now + CALM_MAX;
+        while self.drive(until, Self::is_idle).await? {
+            // Those whose work others have done meanwhile come to their end too, and must do no harm.
+            self.drive(self.network.now() + STRAGGLERS_MAX, |_| false).await?;
+            if self.is_idle() {
+                break;
+            }
+        }
+        if !self.is_idle() {
             let mut wire = self.network.lock();
             let held: Vec<_> = wire.server.consumers().map(|consumer| consumer.in_flight()).collect();
             return Err(format!(
@@ -201,6 +233,11 @@ impl World {
     }
 
     fn is_idle(&mut self) -> bool {
+        let now = self.network.now();
+        let is_up = |process: &Process| process.life.stopped_until(now).is_none();
+        if !self.slots.iter().filter_map(|slot| slot.process.as_ref()).all(is_up) {
+            return false;
+        }
         let mut wire = self.network.lock();
         self.plans.is_empty() && wire.is_quiet() && wire.server.is_idle()
     }

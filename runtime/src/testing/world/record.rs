@@ -1,52 +1,70 @@
 //! What a simulation leaves behind, for a test to look at.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
 
-use crate::core::broker::{Message, Stored as Kept, Stream};
+use crate::core::broker::{Stored as Kept, Stream};
+use crate::core::redrive::redrive;
+use crate::dead_letter::DeadLetter as Letter;
 use crate::event::Envelope;
+use crate::handler::Bindings;
 use crate::subject::Subject;
+use crate::testing::network::connection::{Connection, Life};
+use crate::testing::network::wire::LAG_MAX;
+use crate::testing::server::log::Entry;
 use crate::testing::witness::Tally;
+use crate::testing::witness::fate::Cause;
 use crate::testing::{DeadLetter, World};
-use crate::{Incoming, Payload, Stored, headers};
+use crate::{Incoming, Payload, Stored};
+
+/// The number of the process in which the operator works.
+const OPERATOR: u32 = 0;
 
 impl World {
-    /// Sends every dead letter with `reason` to its function again, as an operator does, and tells how many.
+    /// An operator redrives every dead letter with `reason`, some of them twice, and this tells how many there are. They are
+    /// on their way when time goes on.
     pub fn redrive(&mut self, reason: &str) -> usize {
-        let now = self.network.now();
-        let mut wire = self.network.lock();
-        let letters: Vec<Kept> =
-            wire.server.log(Stream::DeadLetters).history().map(|e| e.stored.clone()).collect();
-        let mut count = 0;
-        for letter in letters.iter().filter(|letter| letter.header(headers::REASON) == Some(reason)) {
-            let (Some(function), Some(cause)) =
-                (letter.header(headers::FUNCTION), letter.header(headers::SUBJECT))
+        let time_of_day = |at: Duration| self.network.epoch() + at;
+        let letters: Vec<Letter> = {
+            let wire = self.network.lock();
+            let letters =
+                wire.server.log(Stream::DeadLetters).history().filter_map(|Entry { stored, at, .. }| {
+                    let Kept { subject, sequence, headers, payload } = stored.clone();
+                    Letter::read(sequence, subject.as_str(), time_of_day(*at), headers, payload).ok()
+                });
+            letters.filter(|letter| letter.reason.code() == reason).collect()
+        };
+        let life = Arc::new(Life::new(OPERATOR, "operator", time::Duration::ZERO));
+        let connection = Connection { network: Arc::clone(&self.network), life };
+        for letter in &letters {
+            let bindings = self.functions.iter().map(|(bindings, _)| bindings);
+            let Some(Bindings { terms, .. }) = bindings.into_iter().find(|b| b.terms.name == letter.function)
             else {
                 continue;
             };
-            let Some((bindings, _)) = self.functions.iter().find(|(b, _)| b.terms.name == function) else {
-                continue;
+            let cause = Cause {
+                function: terms.name,
+                subject: letter.input.clone(),
+                redrive: Some(letter.redrive_id()),
             };
-            count += 1;
-            let name = bindings.terms.name;
-            let redrive = format!("redrive-{count}");
-            let mut message = Message::new(Subject::of_retry(name, &redrive, 1), letter.payload.clone());
-            message.headers = vec![
-                (headers::FUNCTION, name.to_owned()),
-                (headers::SUBJECT, cause.to_owned()),
-                (headers::ATTEMPT, "1".to_owned()),
-                (headers::REDRIVE, redrive),
-            ];
-            for name in [headers::HEADERS, headers::DROPPED] {
-                message.headers.extend(letter.header(name).map(|value| (name, value.to_owned())));
+            self.network.lock().witness.redriven(cause);
+            for _ in 0..=self.dice.below(2) {
+                let (connection, letter) = (connection.clone(), letter.clone());
+                tokio::spawn(async move { drop(redrive(&connection, &letter, "an operator").await) });
             }
-            wire.witness.redriven(name, Subject::from_broker(cause));
-            let _ = wire.server.publish(Stream::Retry, &[message], now, self.network.epoch());
         }
-        count
+        letters.len()
     }
 
     /// Every event of type `P` that was ever committed, in order.
     pub fn committed<P: Payload>(&self) -> Vec<P> {
+        self.committed_when().into_iter().map(|(_, payload)| payload).collect()
+    }
+
+    /// The same with the moment of each, counted from the beginning.
+    pub fn committed_when<P: Payload>(&self) -> Vec<(Duration, P)> {
         let wire = self.network.lock();
         let prefix = format!("{}.", P::TYPE);
         let events = wire
@@ -54,19 +72,31 @@ impl World {
             .log(Stream::Events)
             .history()
             .filter(|e| e.stored.subject.as_str().starts_with(&prefix));
-        events
-            .filter_map(|entry| Envelope::read(&entry.stored.payload).ok())
-            .filter_map(|envelope| P::decode(P::TYPE, &envelope.data).ok())
-            .collect()
+        let payload = |entry: &Entry| {
+            let envelope = Envelope::read(&entry.stored.payload).ok()?;
+            Some((entry.at, P::decode(P::TYPE, &envelope.data).ok()?))
+        };
+        events.filter_map(payload).collect()
     }
 
     /// Every value that a piece of state ever had, in order.
     pub fn history<S: Stored>(&self, function: &str, key: &str) -> Vec<S> {
+        self.history_when(function, key).into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// The same with the moment of each, counted from the beginning.
+    pub fn history_when<S: Stored>(&self, function: &str, key: &str) -> Vec<(Duration, S)> {
         let wire = self.network.lock();
         let subject = Subject::of_state(function, S::KIND, key);
         let values =
             wire.server.log(Stream::Events).history().filter(|entry| entry.stored.subject == subject);
-        values.filter_map(|entry| serde_json::from_slice(&entry.stored.payload).ok()).collect()
+        let value = |entry: &Entry| Some((entry.at, serde_json::from_slice(&entry.stored.payload).ok()?));
+        values.filter_map(value).collect()
+    }
+
+    /// How far a replica lagged behind at most, zero where none ever did.
+    pub fn lag_max(&self) -> Duration {
+        if self.has_lagged { LAG_MAX } else { Duration::ZERO }
     }
 
     /// The bytes of the trail, in order.

@@ -100,7 +100,7 @@ impl World {
             }
             let Some((bindings, inlets)) = self.functions.get(rescuer.function) else { continue };
             self.processes += 1;
-            let life = Arc::new(Life::new(self.processes, bindings.terms.name));
+            let life = Arc::new(Life::new(self.processes, bindings.terms.name, time::Duration::ZERO));
             let connection = Connection { network: Arc::clone(&self.network), life: Arc::clone(&life) };
             let is_over = Arc::new(AtomicBool::new(false));
             tokio::spawn({

@@ -1,21 +1,27 @@
 //! Watches a simulation and objects to what must never happen. It reads what processes send, not what they think.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+pub(crate) mod fate;
+mod told;
+
+use std::collections::{HashMap, HashSet};
 
 use crate::Terms;
-use crate::core::broker::{Stored, Stream};
+use crate::core::broker::{Message, Stored, Stream};
 use crate::event::Envelope;
 use crate::failure::Reason;
 use crate::handler::Input;
 use crate::headers;
 use crate::subject::Subject;
 use crate::testing::suspicion::Suspicion;
+use fate::{Cause, Fate, Fates};
+use told::Told;
 
 /// Everything that was seen.
 #[derive(Debug, Default)]
 pub(crate) struct Witness {
     functions: Vec<Terms>,
-    fates: HashMap<(&'static str, Subject), Fate>,
+    fates: Fates,
+    told: Told,
     /// Events from outside that are on their own subject.
     admitted: HashSet<Subject>,
     /// Where the inputs of dead letters were: function, and stream with sequence.
@@ -24,22 +30,6 @@ pub(crate) struct Witness {
     pub(crate) suspicion: Suspicion,
     objections: Vec<String>,
     pub(crate) tally: Tally,
-}
-
-/// What became of one input in one function.
-#[derive(Debug, Default)]
-struct Fate {
-    /// The publishes that committed something for it.
-    commits: Vec<u64>,
-    /// Receipts marked dead.
-    receipts: u32,
-    letters: u32,
-    /// A run decided that there is nothing to do.
-    is_nothing: bool,
-    /// Runs that failed, by attempt.
-    failed: BTreeSet<u32>,
-    /// Attempts that were put on their way.
-    scheduled: BTreeSet<u32>,
 }
 
 /// The handlers at work in one process.
@@ -110,12 +100,21 @@ impl Witness {
             return;
         }
         let Some(terms) = self.terms(stored) else { return };
+        // The note of a redrive.
+        if stored.header(headers::REDRIVE).is_some() {
+            return;
+        }
         // A batch is never the same twice: what it commits is guarded by its state.
         if terms.is_trail() {
             return;
         }
+        let id = stored.subject.parse_event().map(|parts| parts.event_id).unwrap_or_default();
+        let Some(cause) = self.fates.behind(terms.name, &cause, &id) else {
+            let (name, subject) = (terms.name, &stored.subject);
+            return self.object(format!("{name} publishes {subject}, whose id does not follow from {cause}"));
+        };
         let is_dead = stored.header(headers::REASON).is_some();
-        let fate = self.fates.entry((terms.name, cause.clone())).or_default();
+        let fate = self.fates.of(&cause);
         if is_dead {
             fate.receipts += 1;
         } else if fate.commits.last() != Some(&publish) {
@@ -130,16 +129,21 @@ impl Witness {
     }
 
     fn scheduled(&mut self, stored: &Stored) {
-        let (Some(terms), Some(cause)) = (self.terms(stored), stored.header(headers::SUBJECT)) else {
-            return;
-        };
-        let cause = Subject::from_broker(cause);
-        let attempt = attempt(stored);
+        let Some(terms) = self.terms(stored) else { return };
+        let (cause, attempt) = Cause::of(terms.name, Stream::Retry, stored);
         self.tally.retries += 1;
         if attempt > terms.retry.attempts {
             self.object(format!("{} schedules attempt {attempt} of {cause}", terms.name));
         }
-        self.fates.entry((terms.name, cause)).or_default().scheduled.insert(attempt);
+        let fate = self.fates.of(&cause);
+        let is_due = attempt <= 1 || fate.failed.contains(&(attempt - 1));
+        fate.scheduled.insert(attempt);
+        if !is_due {
+            let name = terms.name;
+            self.object(format!(
+                "{name} schedules attempt {attempt} of {cause} before the one before has failed"
+            ));
+        }
     }
 
     fn letter(&mut self, stored: &Stored) {
@@ -151,11 +155,12 @@ impl Witness {
         self.tally.letters += 1;
         self.suspicion.letter(stored);
         self.buried.insert((terms.name.to_owned(), origin.to_owned()));
-        let cause = Subject::from_broker(cause);
-        if cause.parse_event().is_none() {
+        let redrive = stored.header(headers::REDRIVE).map(str::to_owned);
+        let cause = Cause { function: terms.name, subject: Subject::from_broker(cause), redrive };
+        if cause.subject.parse_event().is_none() {
             return;
         }
-        let fate = self.fates.entry((terms.name, cause.clone())).or_default();
+        let fate = self.fates.of(&cause);
         fate.letters += 1;
         let (letters, commits) = (fate.letters, fate.commits.len());
         let is_exhausted = stored.header(headers::REASON) == Some(Reason::AttemptsExhausted.code());
@@ -181,11 +186,10 @@ impl Witness {
                 Envelope::read(&stored.payload).is_ok_and(|e| self.admitted.contains(&e.subject()))
             }
             Stream::Events | Stream::Retry => {
-                let (cause, attempt) = cause_of(stream, stored);
-                self.fates.get(&(function, cause)).is_some_and(|fate| {
-                    !fate.commits.is_empty()
-                        || fate.letters > 0
-                        || fate.is_nothing
+                let (cause, attempt) = Cause::of(function, stream, stored);
+                let fate = self.fates.get(&cause);
+                fate.is_some_and(|fate| {
+                    fate.is_ended()
                         || fate.scheduled.contains(&(attempt + 1))
                         // A rescue carries on the first attempt.
                         || (stream == Stream::Events && fate.scheduled.contains(&1))
@@ -202,60 +206,87 @@ impl Witness {
         }
     }
 
-    /// A handler begins to run in `process`.
-    pub(crate) fn began(&mut self, process: u32, terms: &Terms, inputs: &[Input]) {
+    /// A handler begins to run in `process`, on inputs that are these causes.
+    pub(crate) fn began(&mut self, process: u32, terms: &Terms, inputs: &[(Input, Vec<Cause>)]) {
         self.tally.runs += 1;
-        self.suspicion.began(process, terms, inputs);
+        let plain: Vec<&Input> = inputs.iter().map(|(input, _)| input).collect();
+        self.suspicion.began(process, terms, &plain);
         let running = self.running.entry(process).or_default();
         running.count += 1;
         let mut objections = Vec::new();
         if running.count > terms.concurrency {
             objections.push(format!("{}#{process} runs {} handlers at a time", terms.name, running.count));
         }
-        if !terms.is_trail() {
-            for input in inputs {
-                let key = &input.envelope.aggregate_id;
-                if !running.keys.insert(key.clone()) {
-                    objections.push(format!("{}#{process} runs two handlers of {key} at a time", terms.name));
-                }
-                let failed = self.fates.get(&(terms.name, input.subject.clone())).map(|fate| &fate.failed);
-                let is_failed = |attempt| failed.is_some_and(|failed| failed.contains(&attempt));
-                if !(1..input.attempt).all(is_failed) {
-                    let (name, subject, attempt) = (terms.name, &input.subject, input.attempt);
-                    objections.push(format!(
-                        "{name} makes attempt {attempt} of {subject} though none failed before"
-                    ));
-                }
+        // The trail has no attempts.
+        for (input, causes) in inputs.iter().filter(|_| !terms.is_trail()) {
+            let (name, subject, attempt) = (terms.name, &input.subject, input.attempt);
+            let key = &input.envelope.aggregate_id;
+            if !running.keys.insert(key.clone()) {
+                objections.push(format!("{name}#{process} runs two handlers of {key} at a time"));
+            }
+            if causes.is_empty() {
+                objections.push(format!("{name}#{process} runs {subject} ({attempt}), which did not come"));
+            }
+            let all_failed = |cause: &Cause| {
+                let failed = self.fates.get(cause).map(|fate| &fate.failed);
+                (1..attempt).all(|earlier| failed.is_some_and(|failed| failed.contains(&earlier)))
+            };
+            if !causes.iter().all(all_failed) {
+                objections
+                    .push(format!("{name} makes attempt {attempt} of {subject} though none failed before"));
             }
         }
         self.objections.extend(objections);
     }
 
     /// A handler that ran in `process` has ended.
-    pub(crate) fn ended(&mut self, process: u32, terms: &Terms, inputs: &[Input], decision: Decision) {
-        self.suspicion.ended(process, terms, inputs);
+    pub(crate) fn ended(
+        &mut self,
+        process: u32,
+        terms: &Terms,
+        inputs: &[(Input, Vec<Cause>)],
+        decision: Decision,
+    ) {
+        let plain: Vec<&Input> = inputs.iter().map(|(input, _)| input).collect();
+        self.suspicion.ended(process, terms, &plain);
         if let Some(running) = self.running.get_mut(&process) {
             running.count -= 1;
-            for input in inputs {
+            for (input, _) in inputs {
                 running.keys.remove(&input.envelope.aggregate_id);
             }
         }
-        for input in inputs {
-            let fate = self.fates.entry((terms.name, input.subject.clone())).or_default();
-            match decision {
-                Decision::Something | Decision::Released => {}
-                Decision::Nothing => fate.is_nothing = true,
-                Decision::Failed => {
-                    fate.failed.insert(input.attempt);
+        for (input, causes) in inputs {
+            for cause in causes {
+                let fate = self.fates.of(cause);
+                match decision {
+                    Decision::Something | Decision::Released => {}
+                    Decision::Nothing => fate.is_nothing = true,
+                    Decision::Failed => {
+                        fate.failed.insert(input.attempt);
+                    }
                 }
             }
         }
     }
 
-    /// The dead letter of `cause` is sent to `function` again, as another cause.
-    pub(crate) fn redriven(&mut self, function: &'static str, cause: Subject) {
-        self.suspicion.redriven(function, &cause);
-        self.fates.remove(&(function, cause));
+    /// `process` sends `messages` to the stream of events.
+    pub(crate) fn sent(&mut self, process: u32, messages: &[Message]) {
+        for message in messages {
+            if let Some(fault) = self.told.fault(process, message) {
+                self.object(fault);
+            }
+        }
+    }
+
+    /// `process` is told under which sequence `subject` was last written.
+    pub(crate) fn tell(&mut self, process: u32, subject: &Subject, sequence: u64) {
+        self.told.tell(process, subject, sequence);
+    }
+
+    /// What a dead letter holds is sent again, as this other cause, once or more often.
+    pub(crate) fn redriven(&mut self, cause: Cause) {
+        self.suspicion.redriven(cause.function, &cause.subject);
+        self.fates.redriven(cause);
     }
 
     /// At the end: every event has come to its end in every function that listens to it.
@@ -267,15 +298,15 @@ impl Witness {
                 if !terms.listens_to.iter().any(|kind| kind.name == parts.kind) {
                     continue;
                 }
-                let fate = self.fates.get(&(terms.name, event.subject.clone()));
-                let is_ended = fate.is_some_and(|f| !f.commits.is_empty() || f.letters > 0 || f.is_nothing);
-                // A later run may have found that there is nothing to do, before the letter was written.
-                let is_half_dead = fate.is_some_and(|fate| fate.receipts != fate.letters && !fate.is_nothing);
-                if !is_ended || is_half_dead {
-                    objections.push(format!(
-                        "{} never came to an end with {}: {fate:?}",
-                        terms.name, event.subject
-                    ));
+                for cause in self.fates.lives(terms.name, &event.subject) {
+                    let fate = self.fates.get(&cause);
+                    // A later run may have found that there is nothing to do, before the letter was written.
+                    let is_half_dead =
+                        fate.is_some_and(|fate| fate.receipts != fate.letters && !fate.is_nothing);
+                    if !fate.is_some_and(Fate::is_ended) || is_half_dead {
+                        objections
+                            .push(format!("{} never came to an end with {cause}: {fate:?}", terms.name));
+                    }
                 }
             }
         }
@@ -288,14 +319,5 @@ impl Witness {
     }
 }
 
-/// The subject under which an input first came, and which attempt this is.
-fn cause_of(stream: Stream, stored: &Stored) -> (Subject, u32) {
-    match stored.header(headers::SUBJECT) {
-        Some(subject) if stream == Stream::Retry => (Subject::from_broker(subject), attempt(stored)),
-        _ => (stored.subject.clone(), 1),
-    }
-}
-
-fn attempt(stored: &Stored) -> u32 {
-    stored.header(headers::ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1)
-}
+#[cfg(test)]
+mod tests;
