@@ -46,6 +46,7 @@ impl Stuck {
             .spawn()
             .unwrap();
         let url = format!("nats://127.0.0.1:{port}");
+        let operator = until("broker", async || Operator::connect(&Connection::to(&url)).await.ok()).await;
         let log = std::fs::File::create(directory.path().join("log")).unwrap();
         let function = Command::new(env!("CARGO_BIN_EXE_tarry"))
             .env("NATS_URL", &url)
@@ -54,7 +55,6 @@ impl Stuck {
             .stderr(log)
             .spawn()
             .unwrap();
-        let operator = until("broker", async || Operator::connect(&Connection::to(&url)).await.ok()).await;
         let event = r#"{"id":"1","type":"orders.placed","aggregate_id":"A","data":{"order_id":"A","customer_id":"C","amount":1},"timestamp":"2026-11-21T14:00:00Z","trace_id":""}"#;
         until("stream", async || operator.publish("orders.placed.A.1", "1", event.into()).await.ok()).await;
         let stuck = Self { broker, function, operator, directory };
