@@ -33,9 +33,9 @@ pub fn payload(bytes: &[u8]) {
 
 fn again<P: Payload>(data: &jetlag::RawValue) {
     let Ok(read) = P::decode(P::TYPE, data) else { return };
-    let written = jetlag::serde_json::value::to_raw_value(&read).expect("what was read can be written");
+    let written = serde_json::value::to_raw_value(&read).expect("what was read can be written");
     let reread = P::decode(P::TYPE, &written).expect("what was written can be read");
-    let rewritten = jetlag::serde_json::value::to_raw_value(&reread).expect("and written again");
+    let rewritten = serde_json::value::to_raw_value(&reread).expect("and written again");
     assert_eq!(written.get(), rewritten.get(), "{}", P::TYPE);
     assert_eq!(read.aggregate_id(), reread.aggregate_id());
 }

@@ -156,7 +156,7 @@ async fn instructions_in_the_headers_of_an_event_from_outside_are_data() {
 
     // One that dies keeps all of it, and so does its redrive, which dies again.
     let dying = "inventory.reserved";
-    let mut original: Vec<(String, String)> =
+    let original: Vec<(String, String)> =
         hostile.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let list: Vec<(&str, &str)> = original
         .iter()

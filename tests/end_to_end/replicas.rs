@@ -87,7 +87,7 @@ async fn one_of_several_processes_asks_a_gateway_that_is_away_and_every_order_is
     // From here on every process knows, and with the first probe what was under way has come to its end.
     let known = until("first probe", async || {
         let asked = gateway.turned_away().await;
-        let is_probe = asked.windows(2).next_back().is_some_and(|pair| is_next_period(pair));
+        let is_probe = asked.windows(2).next_back().is_some_and(is_next_period);
         is_probe.then_some(asked.len() - 1)
     })
     .await;

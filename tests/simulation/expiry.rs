@@ -56,7 +56,8 @@ pub fn run(seed: u64, is_rescued: bool, is_journal_kept: bool) -> Simulated<Tall
 /// Orders come all the time, some of them twice.
 fn place(world: &mut World) -> Vec<OrderPlaced> {
     let dice = world.dice();
-    let orders: Vec<OrderPlaced> = (0..ORDERS).map(|number| scenario::order(&dice, number, scenario::FEW)).collect();
+    let orders: Vec<OrderPlaced> =
+        (0..ORDERS).map(|number| scenario::order(&dice, number, scenario::FEW)).collect();
     for (number, order) in orders.iter().enumerate() {
         let at = dice.up_to(if dice.chance(500) { GOES_WITHIN } else { HORIZON * 2 });
         let event = scenario::event(order, &format!("event-{number}"));

@@ -112,7 +112,7 @@ struct Run<'w> {
 
 impl Watched {
     async fn run(&self, inputs: Vec<Input>, state: State) -> Result<Erased, Failure> {
-        let mut run = self.begin(inputs.clone());
+        let mut run = self.begin(&inputs);
         self.before().await?;
         let result = unless_it_kills(&self.connection, self.handler.invoke(inputs, state)).await;
         self.after().await?;
@@ -122,7 +122,7 @@ impl Watched {
     }
 
     async fn run_each(&self, inputs: Vec<Input>) -> Result<Vec<Result<Erased, Failure>>, Failure> {
-        let mut runs: Vec<Run<'_>> = inputs.iter().map(|input| self.begin(vec![input.clone()])).collect();
+        let mut runs: Vec<Run<'_>> = inputs.iter().map(|input| self.begin(std::slice::from_ref(input))).collect();
         self.before().await?;
         let results = unless_it_kills(&self.connection, self.handler.invoke_each(inputs)).await?;
         self.after().await?;
@@ -133,7 +133,7 @@ impl Watched {
         Ok(results)
     }
 
-    fn begin(&self, inputs: Vec<Input>) -> Run<'_> {
+    fn begin(&self, inputs: &[Input]) -> Run<'_> {
         let mut wire = self.connection.network.lock();
         let causes = |input: &Input| Cause::of_input(self.terms.name, &wire.server, input);
         let watched: Vec<_> = inputs.iter().map(|input| (input.clone(), causes(input))).collect();
