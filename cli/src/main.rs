@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use jetlag_cli::commands::audit::Audit;
 use jetlag_cli::commands::demo::Demo;
 use jetlag_cli::commands::dlq::Dlq;
+use jetlag_cli::commands::invoke::Invoke;
 use jetlag_cli::commands::place::Place;
 use jetlag_cli::commands::trail::Trail;
 use jetlag_cli::commands::up::Up;
@@ -24,6 +25,7 @@ struct Cli {
 enum Command {
     Demo(Demo),
     Up(Up),
+    Invoke(Invoke),
     Place(Place),
     Trail(Trail),
     Dlq(Dlq),
@@ -34,6 +36,7 @@ const EXAMPLES: &str = "\
 Examples:
   jetlag demo                                            a shop with real orders, and its books balanced
   jetlag up                                              run the whole application here
+  jetlag invoke payment                                  one event through one function, without a broker
   jetlag place data/online-retail/orders-2010-12.csv     give it real orders
   jetlag trail 536365                                    what happened to one of them
   jetlag dlq list                                        what was given up, and why
@@ -52,6 +55,7 @@ async fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Demo(demo) => demo.run(console).await,
         Command::Up(up) => up.run(console).await,
+        Command::Invoke(invoke) => invoke.run(console).await,
         Command::Place(place) => place.run(console).await,
         Command::Trail(trail) => trail.run(console).await,
         Command::Dlq(dlq) => dlq.run(console).await,

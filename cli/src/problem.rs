@@ -8,6 +8,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// 1: it was done, and what was found is not as it has to be.
     Failed,
+    /// 2: an input was invoked and given up.
+    DeadLetter,
     /// 64: the command line is wrong.
     Usage,
     /// 65: the input is there, and is wrong.
@@ -33,6 +35,7 @@ impl Exit {
     pub const fn code(self) -> u8 {
         match self {
             Self::Failed => 1,
+            Self::DeadLetter => 2,
             Self::Usage => 64,
             Self::Data => 65,
             Self::NoInput => 66,

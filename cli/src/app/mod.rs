@@ -1,5 +1,6 @@
 //! An application on one machine: its functions, what is beside them, and a broker of their own.
 
+mod bench;
 mod build;
 mod companion;
 mod describe;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use jetlag::topology::Topology;
 
+pub use bench::Bench;
 pub use build::Build;
 pub use running::Running;
 

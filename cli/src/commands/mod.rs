@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod demo;
 pub mod dlq;
+pub mod invoke;
 mod launch;
 pub mod place;
 mod signals;
@@ -29,7 +30,11 @@ pub enum Format {
 }
 
 /// Prints a result. Whoever reads it may have closed the pipe, as `head` does: that is no error.
-fn print(format: Format, text: impl FnOnce() -> String, value: &impl Serialize) -> Result<(), Problem> {
+pub(crate) fn print(
+    format: Format,
+    text: impl FnOnce() -> String,
+    value: &impl Serialize,
+) -> Result<(), Problem> {
     let failed =
         |error: io::Error| Problem::new(Exit::CannotCreate, "cannot write to standard output").because(error);
     let line = match format {

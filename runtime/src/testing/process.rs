@@ -19,11 +19,11 @@ use crate::core::intake::pull;
 use crate::effects::Erased;
 use crate::failure::{Failure, Verdict};
 use crate::handler::{Bindings, Input, Invoke, Running};
+use crate::memory::server::consumer::ACK_WAIT;
 use crate::state::State;
 use crate::testing::network::Network;
 use crate::testing::network::connection::{Connection, Life};
 use crate::testing::network::lane::NetworkLane;
-use crate::testing::server::consumer::ACK_WAIT;
 use crate::testing::witness::Decision;
 
 /// How much longer than its limit a handler takes that hangs.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::core::broker::{Message, PublishError, Stream};
+use crate::memory::server::consumer::ACK_WAIT;
 use crate::testing::network::parcel::{Arrival, Load, Reply};
 use crate::testing::network::wire::{Lane, Wire};
-use crate::testing::server::consumer::ACK_WAIT;
 
 /// How long the copy of an event to the trail takes at most.
 const COPY_MAX: Duration = Duration::from_millis(200);

@@ -9,11 +9,11 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::core::broker::{Broker, Message, PublishError, Stored, Stream};
+use crate::memory::server::Receipt;
 use crate::state::Unavailable;
 use crate::subject::Subject;
 use crate::testing::network::Network;
 use crate::testing::network::parcel::Reply;
-use crate::testing::server::Receipt;
 
 /// The most bytes that a message may have.
 const MESSAGE_BYTES_MAX: usize = 1024 * 1024;

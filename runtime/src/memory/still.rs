@@ -6,10 +6,10 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::core::broker::{Broker, Message, PublishError, Stored, Stream};
+use crate::memory::EPOCH_UNIX_S;
+use crate::memory::server::{Receipt, Server};
 use crate::state::Unavailable;
 use crate::subject::Subject;
-use crate::testing::network::EPOCH_UNIX_S;
-use crate::testing::server::{Receipt, Server};
 
 /// The most bytes that a message may have.
 const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
@@ -23,7 +23,11 @@ pub(crate) struct Still {
 
 impl Still {
     pub(crate) fn new() -> Self {
-        let epoch = OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(EPOCH_UNIX_S);
+        Self::at(OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(EPOCH_UNIX_S))
+    }
+
+    /// A broker where it is `epoch` until time is told to pass.
+    pub(crate) fn at(epoch: OffsetDateTime) -> Self {
         Self { epoch, inner: Mutex::new((Server::new(), Duration::ZERO)) }
     }
 

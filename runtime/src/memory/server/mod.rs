@@ -258,6 +258,7 @@ impl Server {
     pub(crate) fn fetch(&mut self, number: usize, now: Duration) -> Option<Delivery<Receipt>> {
         self.wake_retries(now);
         let (consumer, log) = self.consumer_and_log(number)?;
+        consumer.wake(now);
         let (sequence, delivered) = consumer.take(log, now)?;
         self.delivery(number, sequence, delivered)
     }
