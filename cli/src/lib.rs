@@ -10,6 +10,7 @@ pub mod commands;
 pub mod console;
 pub mod demo;
 mod http;
+mod invoked;
 pub mod letters;
 pub mod orders;
 pub mod problem;

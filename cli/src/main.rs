@@ -7,6 +7,7 @@ use jetlag_cli::commands::audit::Audit;
 use jetlag_cli::commands::check::Check;
 use jetlag_cli::commands::demo::Demo;
 use jetlag_cli::commands::dlq::Dlq;
+use jetlag_cli::commands::invoke::Invoke;
 use jetlag_cli::commands::place::Place;
 use jetlag_cli::commands::rescue::Rescue;
 use jetlag_cli::commands::trail::Trail;
@@ -26,6 +27,7 @@ struct Cli {
 enum Command {
     Demo(Demo),
     Up(Up),
+    Invoke(Invoke),
     Place(Place),
     Trail(Trail),
     Dlq(Dlq),
@@ -38,6 +40,7 @@ const EXAMPLES: &str = "\
 Examples:
   jetlag demo                                            a shop with real orders, and its books balanced
   jetlag up                                              run the whole application here
+  jetlag invoke payment                                  one event through one function, without a broker
   jetlag place data/online-retail/orders-2010-12.csv     give it real orders
   jetlag trail 536365                                    what happened to one of them
   jetlag dlq list                                        what was given up, and why
@@ -56,6 +59,7 @@ async fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Demo(demo) => demo.run(console).await,
         Command::Up(up) => up.run(console).await,
+        Command::Invoke(invoke) => invoke.run(console).await,
         Command::Place(place) => place.run(console).await,
         Command::Trail(trail) => trail.run(console).await,
         Command::Dlq(dlq) => dlq.run(console).await,

@@ -10,6 +10,8 @@ pub enum Exit {
     Failed,
     /// 2: what was asked could not be found out.
     CouldNotLook,
+    /// 2: an input was invoked and given up.
+    DeadLetter,
     /// 64: the command line is wrong.
     Usage,
     /// 65: the input is there, and is wrong.
@@ -36,6 +38,7 @@ impl Exit {
         match self {
             Self::Failed => 1,
             Self::CouldNotLook => 2,
+            Self::DeadLetter => 2,
             Self::Usage => 64,
             Self::Data => 65,
             Self::NoInput => 66,

@@ -76,6 +76,7 @@ impl Function {
         match (arguments.next().as_deref(), arguments.next()) {
             (None, _) => self.serve(),
             (Some("--describe"), None) => self.describe(),
+            (Some("--invoke"), None) => self.invoke(),
             (Some("--help" | "-h"), None) => self.help(),
             (Some("--version" | "-V"), None) => self.version(),
             (Some(first), _) => {
@@ -102,6 +103,20 @@ impl Function {
                 complain(self.terms.name, "the contract is wrong", &[error.to_string()], EXIT_SOFTWARE)
             }
         }
+    }
+
+    /// Runs one input that is described on standard input, on a broker in memory.
+    fn invoke(self) -> ExitCode {
+        let faults = self.faults();
+        if !faults.is_empty() {
+            return complain(self.terms.name, "the contract is wrong", &faults, EXIT_SOFTWARE);
+        }
+        let mut env = Environment::of_process();
+        let bindings = (self.bind)(&mut env);
+        if !env.faults().is_empty() {
+            return complain(self.terms.name, "the configuration is wrong", env.faults(), EXIT_CONFIG);
+        }
+        crate::invoke::run(bindings)
     }
 
     /// What is wrong with the program itself.
@@ -136,8 +151,8 @@ impl Function {
         let _ = Settings::from_env(&mut env, &self.terms);
         let _ = (self.bind)(&mut env);
         let mut text = format!(
-            "{}: {}\n\nUsage: {} [--describe | --help | --version]\n\nWith no arguments it runs until SIGTERM or SIGINT, and then \
-             finishes what is under way.\n  --describe  prints its contract as JSON\n\nEnvironment:\n",
+            "{}: {}\n\nUsage: {} [--describe | --invoke | --help | --version]\n\nWith no arguments it runs until SIGTERM or SIGINT, and then \
+             finishes what is under way.\n  --describe  prints its contract as JSON\n  --invoke    runs one input that is described on standard input, without a broker; see `jetlag invoke`\n\nEnvironment:\n",
             self.terms.name, self.terms.summary, self.terms.name
         );
         for variable in env.variables() {

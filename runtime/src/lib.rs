@@ -14,7 +14,10 @@ mod handler;
 pub mod headers;
 mod http;
 mod identity;
+pub mod invoke;
 pub mod jetstream;
+#[cfg_attr(not(any(test, feature = "testing")), allow(dead_code, reason = "the simulation needs more of it"))]
+mod memory;
 mod payload;
 mod readiness;
 mod retry;

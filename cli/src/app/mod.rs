@@ -1,5 +1,6 @@
 //! An application on one machine: its functions, what is beside them, and a broker of their own.
 
+mod bench;
 mod build;
 mod companion;
 mod describe;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use jetlag::Description;
 use jetlag::topology::{Sizing, Topology};
 
+pub use bench::Bench;
 pub use build::Build;
 pub use running::Running;
 

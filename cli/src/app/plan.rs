@@ -60,6 +60,23 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The plan of one function and the companions that it is told of.
+    ///
+    /// # Errors
+    /// There is no such function (66).
+    pub(crate) fn only(mut self, function: &str) -> Result<Self, Problem> {
+        let known: Vec<_> = self.functions.iter().map(|known| known.name.clone()).collect();
+        self.functions.retain(|known| known.name == function);
+        let Some(planned) = self.functions.first() else {
+            return Err(Problem::new(Exit::NoInput, format!("there is no function `{function}`"))
+                .remedy(format!("the functions are: {}", known.join(", "))));
+        };
+        let used: BTreeSet<String> =
+            planned.env.values().flat_map(Template::companions).map(|(name, _)| name.to_owned()).collect();
+        self.manifest.companions.retain(|name, _| used.contains(name));
+        Ok(self)
+    }
+
     /// Builds, or finds, every program of the plan.
     pub(crate) async fn executables(&self, build: Build, console: Console) -> Result<Executables, Problem> {
         let functions = self.functions.iter().map(|function| (function.name.clone(), function.bin.clone()));

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod check;
 pub mod demo;
 pub mod dlq;
+pub mod invoke;
 mod launch;
 pub mod place;
 pub mod rescue;
@@ -47,7 +48,11 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Prints a result. Whoever reads it may have closed the pipe, as `head` does: that is no error.
-fn print(format: Format, text: impl FnOnce() -> String, value: &impl Serialize) -> Result<(), Problem> {
+pub(crate) fn print(
+    format: Format,
+    text: impl FnOnce() -> String,
+    value: &impl Serialize,
+) -> Result<(), Problem> {
     let failed =
         |error: io::Error| Problem::new(Exit::CannotCreate, "cannot write to standard output").because(error);
     let line = match format {

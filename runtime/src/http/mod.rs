@@ -4,7 +4,7 @@
 
 mod body;
 mod claim;
-mod cloudevent;
+pub(crate) mod cloudevent;
 mod door;
 #[cfg(test)]
 pub(crate) mod double;

@@ -14,9 +14,10 @@ use crate::core::life::live;
 use crate::dead_letter::Attempt;
 use crate::event::Envelope;
 use crate::handler::{Bindings, Handler};
+use crate::memory::Still;
+use crate::memory::server::Receipt;
 use crate::subject::Subject;
-use crate::testing::server::Receipt;
-use crate::testing::{DeadLetter, Emitted, Outcome, Still};
+use crate::testing::{DeadLetter, Emitted, Outcome};
 use crate::{Contract, Incoming, Outgoing, Payload, Stored, headers};
 
 /// A function under test. Time stands still between inputs; [`next_attempt`](Self::next_attempt) moves it on.

@@ -122,7 +122,8 @@ impl Watched {
     }
 
     async fn run_each(&self, inputs: Vec<Input>) -> Result<Vec<Result<Erased, Failure>>, Failure> {
-        let mut runs: Vec<Run<'_>> = inputs.iter().map(|input| self.begin(std::slice::from_ref(input))).collect();
+        let mut runs: Vec<Run<'_>> =
+            inputs.iter().map(|input| self.begin(std::slice::from_ref(input))).collect();
         self.before().await?;
         let results = unless_it_kills(&self.connection, self.handler.invoke_each(inputs)).await?;
         self.after().await?;

@@ -10,8 +10,8 @@ use crate::core::mark::{Mark, Occasion};
 use crate::failure::Reason;
 use crate::handler::Input;
 use crate::headers;
+use crate::memory::server::Receipt;
 use crate::subject::Subject;
-use crate::testing::server::Receipt;
 
 /// An input at one attempt, in one function.
 type Work = (&'static str, Subject, u32);

@@ -51,6 +51,7 @@ impl Gateway {
     }
 
     /// From now on it does not answer.
+    #[allow(dead_code, reason = "the campaign shares the shop with the tests, and does not do this")]
     pub fn away(&self) {
         self.is_away.store(true, Ordering::Relaxed);
     }

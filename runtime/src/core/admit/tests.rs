@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::testing::Still;
+use crate::memory::Still;
 
 fn placed(id: &str, scope: Option<Subject>) -> Message {
     let mut message = Message::new(Subject::of_event("orders.placed", "O-1", id), Bytes::new());

@@ -5,8 +5,8 @@ use tokio_util::task::AbortOnDropHandle;
 use super::*;
 use crate::core::broker::{Expect, Keep};
 use crate::core::commit::StateWrite;
+use crate::memory::Still;
 use crate::state::State;
-use crate::testing::Still;
 
 mod planner;
 

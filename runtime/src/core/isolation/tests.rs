@@ -12,9 +12,9 @@ use crate::core::batch::live_batch;
 use crate::core::life::live;
 use crate::event::Envelope;
 use crate::handler::Bindings;
-use crate::testing::Still;
-use crate::testing::server::Receipt;
-use crate::testing::server::consumer::ACK_WAIT;
+use crate::memory::Still;
+use crate::memory::server::Receipt;
+use crate::memory::server::consumer::ACK_WAIT;
 use crate::{AnyEvent, Batch, Contract, Effects, Event, Failure, Nothing, Payload, Retry, State, Terms};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

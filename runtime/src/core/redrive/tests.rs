@@ -2,7 +2,7 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::failure::Reason;
-use crate::testing::Still;
+use crate::memory::Still;
 
 const BODY: &str =
     r#"{"id":"e","type":"orders.placed","aggregate_id":"O 1","data":{},"timestamp":"2025-01-01T00:00:00Z"}"#;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::core::broker::{Keep, Message};
-use crate::testing::Still;
+use crate::memory::Still;
 
 fn key() -> Subject {
     Subject::of_state("f", "k", "x")

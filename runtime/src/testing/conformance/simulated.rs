@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::core::broker::Stream;
+use crate::memory::server::Receipt;
 use crate::testing::Dice;
 use crate::testing::conformance::rig::{Check, Consumer, Lag, Rig, Settings};
 use crate::testing::journal::Journal;
@@ -15,7 +16,6 @@ use crate::testing::network::Network;
 use crate::testing::network::connection::{Connection, Life};
 use crate::testing::network::lane::NetworkLane;
 use crate::testing::network::wire::Wire;
-use crate::testing::server::Receipt;
 use crate::testing::weather::Weather;
 
 /// How long the network sleeps at most if nothing is under way.

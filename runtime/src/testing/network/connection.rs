@@ -9,12 +9,12 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::core::broker::{Broker, Message, PublishError, Stored, Stream};
+use crate::memory::server::consumer::ACK_WAIT;
+use crate::memory::server::{MESSAGE_BYTES_MAX, Receipt};
 use crate::state::Unavailable;
 use crate::subject::Subject;
 use crate::testing::network::Network;
 use crate::testing::network::parcel::Reply;
-use crate::testing::server::consumer::ACK_WAIT;
-use crate::testing::server::{MESSAGE_BYTES_MAX, Receipt};
 
 /// A process, alive or dead.
 pub(crate) struct Life {

@@ -8,9 +8,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::core::broker::{Delivery, Lane, Pulled};
+use crate::memory::server::Receipt;
 use crate::testing::network::connection::Connection;
 use crate::testing::network::parcel::Arrival;
-use crate::testing::server::Receipt;
 
 /// How long a process waits for a sign that its request for inputs stands.
 const SILENCE_MAX: Duration = Duration::from_secs(12);

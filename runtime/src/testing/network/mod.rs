@@ -16,15 +16,13 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::core::broker::{Message, PublishError, Stored, Stream};
+use crate::memory::EPOCH_UNIX_S;
+use crate::memory::server::Receipt;
 use crate::state::Unavailable;
 use crate::subject::Subject;
-use crate::testing::server::Receipt;
 use connection::Life;
 use parcel::{Arrival, Load, Reply};
 use wire::Wire;
-
-/// The time of day at which every simulation begins: 2025-01-01T00:00:00Z.
-pub(crate) const EPOCH_UNIX_S: i64 = 1_735_689_600;
 
 /// The network, with the broker at its end. Time is tokio's, which stands still while anyone has something to do.
 pub(crate) struct Network {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::core::broker::{Delivery, Message, PublishError, Stored, Stream};
+use crate::memory::server::Receipt;
+use crate::memory::server::consumer::Pull;
 use crate::state::Unavailable;
 use crate::subject::Subject;
-use crate::testing::server::Receipt;
-use crate::testing::server::consumer::Pull;
 
 /// The answer to a publish, on its way to the one who waits for it.
 pub(crate) type Published = oneshot::Sender<Result<u64, PublishError>>;

@@ -7,6 +7,8 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 use crate::core::broker::{Kept, Message, PublishError, Stream};
+use crate::memory::server::consumer::{PULL_EXPIRES, Pull};
+use crate::memory::server::{Receipt, Server};
 use crate::state::Unavailable;
 use crate::subject::Subject;
 use crate::testing::Dice;
@@ -14,8 +16,6 @@ use crate::testing::journal::Journal;
 use crate::testing::network::connection::Life;
 use crate::testing::network::fate::Fate;
 use crate::testing::network::parcel::{Arrival, Found, Load, Parcel, Published, Reply};
-use crate::testing::server::consumer::{PULL_EXPIRES, Pull};
-use crate::testing::server::{Receipt, Server};
 use crate::testing::weather::{SLOW_MAX, Weather};
 use crate::testing::witness::Witness;
 

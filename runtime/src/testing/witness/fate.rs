@@ -5,8 +5,8 @@ use std::fmt;
 
 use crate::core::broker::{Stored, Stream};
 use crate::handler::Input;
+use crate::memory::server::Server;
 use crate::subject::Subject;
-use crate::testing::server::Server;
 use crate::{headers, identity};
 
 /// How many events of one commit are looked at to find out which life of an input they follow from.

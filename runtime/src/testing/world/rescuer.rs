@@ -8,12 +8,12 @@ use time::OffsetDateTime;
 
 use crate::core::broker::Stream;
 use crate::core::rescue::{Backlog, ROUNDS_PER_HORIZON, Rescue};
+use crate::memory::server::Receipt;
 use crate::state::Unavailable;
 use crate::subject::Subject;
 use crate::testing::World;
 use crate::testing::network::connection::{Connection, Life};
 use crate::testing::network::lane::NetworkLane;
-use crate::testing::server::Receipt;
 
 /// How long it takes at most until a job that was killed is begun again.
 const RESTART_MAX: Duration = Duration::from_secs(15);

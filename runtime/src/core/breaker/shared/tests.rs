@@ -4,8 +4,8 @@ use super::*;
 use crate::contract::Breaker;
 use crate::core::breaker::{LOOK_INTERVAL, Outage};
 use crate::core::broker::{Message, Stored};
+use crate::memory::Still;
 use crate::payload::Nothing;
-use crate::testing::Still;
 use crate::{AnyEvent, Contract};
 
 const OPEN_FOR: Duration = Duration::from_secs(30);

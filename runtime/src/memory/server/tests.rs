@@ -2,7 +2,7 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::core::broker::{Expect, Schedule};
-use crate::testing::server::consumer::{ACK_WAIT, PULL_EXPIRES};
+use crate::memory::server::consumer::{ACK_WAIT, PULL_EXPIRES};
 
 const EPOCH: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 const SECOND: Duration = Duration::from_secs(1);

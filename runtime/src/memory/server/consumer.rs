@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::core::broker::Stream;
+use crate::memory::server::log::Log;
+use crate::memory::server::pattern::covers;
 use crate::subject::Subject;
-use crate::testing::server::log::Log;
-use crate::testing::server::pattern::covers;
 
 /// How long an input that was delivered may stay without an answer.
-pub(crate) const ACK_WAIT: Duration = Duration::from_secs(30);
+pub(crate) const ACK_WAIT: Duration = crate::topology::ACK_WAIT;
 /// How long a request for inputs stands.
 pub(crate) const PULL_EXPIRES: Duration = Duration::from_secs(30);
 
@@ -178,12 +178,7 @@ impl Consumer {
 
     /// Everything that is to be sent now.
     pub(crate) fn pump(&mut self, log: &Log, now: Duration, mut send: impl FnMut(Pull, Sent)) {
-        while let Some(&(due, sequence)) = self.timers.first() {
-            if due > now {
-                break;
-            }
-            self.set_due(sequence, None);
-        }
+        self.wake(now);
         self.pulls.retain(|pull| {
             if pull.expires <= now {
                 send(*pull, Sent::Expired);
@@ -222,6 +217,16 @@ impl Consumer {
         self.cursor += 1;
         self.hold(sequence, 1, now);
         Some((sequence, 1))
+    }
+
+    /// What was not answered in time, or was given back, is to be delivered again.
+    pub(crate) fn wake(&mut self, now: Duration) {
+        while let Some(&(due, sequence)) = self.timers.first() {
+            if due > now {
+                break;
+            }
+            self.set_due(sequence, None);
+        }
     }
 
     fn find_new(&mut self, log: &Log) -> bool {

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::core::broker::{Keep, Message, Stored};
+use crate::memory::server::pattern::{covers, ending, is_pattern};
 use crate::subject::Subject;
-use crate::testing::server::pattern::{covers, ending, is_pattern};
 
 /// A stream. Nothing is ever taken out of memory, so that a test can look at the whole history.
 #[derive(Debug, Default)]

@@ -12,8 +12,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::core::broker::{Delivery, Kept, Message, PublishError, Stream};
+use crate::memory::EPOCH_UNIX_S;
 use crate::subject::Subject;
-use crate::testing::network::EPOCH_UNIX_S;
 use consumer::{Consumer, Pull, Sent};
 use log::{Entry, Log};
 use pattern::covers;
@@ -328,6 +328,7 @@ impl Server {
         self.expire(now);
         self.wake_retries(now);
         let (consumer, log) = self.consumer_and_log(number)?;
+        consumer.wake(now);
         let (sequence, delivered) = consumer.take(log, now)?;
         self.delivery(number, sequence, delivered)
     }

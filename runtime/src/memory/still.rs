@@ -7,11 +7,11 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::core::broker::{Broker, Message, PublishError, Stored, Stream};
+use crate::memory::EPOCH_UNIX_S;
+use crate::memory::server::consumer::ACK_WAIT;
+use crate::memory::server::{MESSAGE_BYTES_MAX, Receipt, Server};
 use crate::state::Unavailable;
 use crate::subject::Subject;
-use crate::testing::network::EPOCH_UNIX_S;
-use crate::testing::server::consumer::ACK_WAIT;
-use crate::testing::server::{MESSAGE_BYTES_MAX, Receipt, Server};
 
 /// A broker where nothing goes wrong.
 #[derive(Debug)]
@@ -24,7 +24,11 @@ pub(crate) struct Still {
 
 impl Still {
     pub(crate) fn new() -> Self {
-        let epoch = OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(EPOCH_UNIX_S);
+        Self::at(OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(EPOCH_UNIX_S))
+    }
+
+    /// A broker where it is `epoch` until time is told to pass.
+    pub(crate) fn at(epoch: OffsetDateTime) -> Self {
         Self { epoch, inner: Mutex::new((Server::new(), Duration::ZERO)), is_behind: AtomicBool::new(false) }
     }
 

@@ -1,0 +1,280 @@
+//! `jetlag invoke`: one event through the true pipeline of one function.
+
+use std::io::{IsTerminal, Read};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use clap::Args;
+use jetlag::RawValue;
+use jetlag::invoke::{Crash, Input, Parts, Report, Request};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use super::{Format, print};
+use crate::app::{Bench, Build};
+use crate::console::Console;
+use crate::invoked;
+use crate::problem::{Exit, Problem};
+
+/// How long one invocation may take, companions aside: eight attempts at their longest.
+const RUN_LIMIT: Duration = Duration::from_secs(300);
+
+/// Run one event through a function's own program
+///
+/// The program runs the very pipeline that it runs behind a broker (reading, guard, state, commit, retry, dead letter), on a
+/// broker in memory: no network of its own, and nothing left behind. Companions of jetlag.yaml that the function is told of,
+/// such as a payment gateway, are started for it. Waits between attempts are not waited for.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Invoke {
+    /// The function
+    #[arg(value_name = "FUNCTION")]
+    function: String,
+
+    #[command(flatten)]
+    event: Event,
+
+    /// The function's state before it: KIND/KEY=JSON, as often as wanted
+    #[arg(long, value_name = "KEY=JSON", value_parser = pair)]
+    state: Vec<(String, Box<RawValue>)>,
+
+    #[command(flatten)]
+    faults: Faults,
+
+    /// Post it as a CloudEvent to a function that runs at this URL (JETLAG_TRIGGER=http or both), instead
+    #[arg(long, value_name = "URL", conflicts_with_all = ["state", "attempt", "duplicate", "fail_first", "crash", "timeout"])]
+    url: Option<String>,
+
+    /// Read this file instead of the nearest jetlag.yaml at or above the current directory
+    #[arg(long, value_name = "FILE")]
+    app: Option<PathBuf>,
+
+    /// Run the binary beside this program as it is
+    #[arg(long)]
+    no_build: bool,
+
+    /// The form of the result on standard output
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+}
+
+/// Where the event comes from: a file or standard input, or parts, the rest being the type's own example.
+#[derive(Debug, Args)]
+struct Event {
+    /// The example of the function's first type, or of --type (the default on a terminal)
+    #[arg(long, conflicts_with = "file")]
+    example: bool,
+
+    /// A whole event, or a CloudEvent in structured mode, from this file; - is standard input (the default where it is none
+    /// of a terminal)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "kind", "id", "aggregate_id", "trace_id", "field"])]
+    file: Option<PathBuf>,
+
+    /// The data of the event, as JSON
+    #[arg(long, value_name = "JSON", value_parser = json)]
+    data: Option<Box<RawValue>>,
+
+    /// The type of the event
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<String>,
+
+    /// The event's id
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+
+    /// What the event is about
+    #[arg(long, value_name = "ID")]
+    aggregate_id: Option<String>,
+
+    /// The W3C trace id
+    #[arg(long, value_name = "ID")]
+    trace_id: Option<String>,
+
+    /// A field of the data that is to be otherwise, as often as wanted; what is not JSON is text
+    #[arg(long, value_name = "NAME=VALUE", value_parser = field)]
+    field: Vec<(String, Box<RawValue>)>,
+}
+
+/// What goes wrong.
+#[derive(Debug, Args)]
+struct Faults {
+    /// It is this attempt, from 1
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    attempt: u32,
+
+    /// The broker delivers it a second time
+    #[arg(long)]
+    duplicate: bool,
+
+    /// The first N runs of the handler fail
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    fail_first: u32,
+
+    /// The process dies once: before the effects are committed, after that, or before the broker is told
+    #[arg(long, value_name = "POINT", value_parser = ["before-commit", "after-commit", "before-ack"])]
+    crash: Option<String>,
+
+    /// One run of the handler may take so many milliseconds
+    #[arg(long, value_name = "MS")]
+    timeout: Option<u64>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  jetlag invoke payment                                      on the example that comes with its contract
+  jetlag invoke payment --field amount=2000                  a card that is declined
+  jetlag invoke order --type payments.declined
+  jetlag invoke inventory --state 'stock/85123A={\"available\":3}' --file order.json
+  jetlag invoke payment --duplicate                          delivered twice: charged once
+  jetlag invoke payment --crash after-commit                 the process dies at the worst moment
+  jetlag invoke payment --fail-first 2 -o json | jq '.deliveries[].at_ms'
+  jetlag invoke payment --url http://127.0.0.1:8083/         a function that runs
+
+Exit codes:
+  0 acknowledged    1 to be tried again, or given back    2 a dead letter    64 usage    65 the build failed
+  66 no such function or file    69 a companion or the URL does not answer    78 configuration";
+
+impl Invoke {
+    /// Runs it, prints what came of it, and says so by the exit code.
+    ///
+    /// # Errors
+    /// It was not acknowledged, or nothing was run.
+    pub async fn run(self, console: Console) -> Result<(), Problem> {
+        if let Some(url) = &self.url {
+            let event = self.event.whole()?;
+            return invoked::post(url, event, self.output).await;
+        }
+        let request = serde_json::to_vec(&self.request()?)
+            .map_err(|error| Problem::new(Exit::Internal, "the request does not serialise").because(error))?;
+        let build = if self.no_build { Build::Beside } else { Build::like_this_program() };
+        let bench = Bench::of(&self.function, self.app.as_deref(), build, quiet(console)).await?;
+        let report = run(&self.function, &bench, &request).await?;
+        print(self.output, || invoked::in_words(&report), &report)?;
+        invoked::verdict(&report)
+    }
+
+    fn request(&self) -> Result<Request, Problem> {
+        let crash = self.faults.crash.as_deref().map(|point| match point {
+            "before-commit" => Crash::BeforeCommit,
+            "after-commit" => Crash::AfterCommit,
+            _ => Crash::BeforeAck,
+        });
+        Ok(Request {
+            input: self.event.input()?,
+            state: self.state.iter().cloned().collect(),
+            attempt: self.faults.attempt,
+            duplicate: self.faults.duplicate,
+            fail_first: self.faults.fail_first,
+            crash,
+            time_limit_ms: self.faults.timeout,
+        })
+    }
+}
+
+impl Event {
+    fn input(&self) -> Result<Input, Problem> {
+        let is_whole = self.file.is_some() || (!self.has_parts() && !std::io::stdin().is_terminal());
+        if is_whole && let Some(text) = self.read()? {
+            return Ok(Input::Bytes(text));
+        }
+        Ok(Input::Parts(Parts {
+            kind: self.kind.clone(),
+            id: self.id.clone(),
+            aggregate_id: self.aggregate_id.clone(),
+            trace_id: self.trace_id.clone(),
+            data: self.data.clone(),
+            fields: self.field.iter().cloned().collect(),
+        }))
+    }
+
+    /// A whole event, for a function that is not at hand to make one of parts.
+    fn whole(&self) -> Result<String, Problem> {
+        match self.input()? {
+            Input::Bytes(text) => Ok(text),
+            Input::Parts(_) => Err(Problem::new(Exit::Usage, "--url needs a whole event")
+                .remedy("give it with --file FILE or on standard input; `jetlag invoke FUNCTION -o json | jq -r .event` makes one")),
+        }
+    }
+
+    fn has_parts(&self) -> bool {
+        let Self { example, data, kind, id, aggregate_id, trace_id, field, .. } = self;
+        *example
+            || data.is_some()
+            || kind.is_some()
+            || id.is_some()
+            || aggregate_id.is_some()
+            || trace_id.is_some()
+            || !field.is_empty()
+    }
+
+    /// The text of the file or of standard input; nothing where standard input has none.
+    fn read(&self) -> Result<Option<String>, Problem> {
+        let unreadable = |name: &str, error: std::io::Error| {
+            Problem::new(Exit::NoInput, format!("cannot read {name}")).because(error)
+        };
+        match self.file.as_deref().filter(|file| file.as_os_str() != "-") {
+            Some(file) => {
+                let name = file.display().to_string();
+                std::fs::read_to_string(file).map(Some).map_err(|error| unreadable(&name, error))
+            }
+            None => {
+                let mut text = String::new();
+                let read = std::io::stdin().lock().read_to_string(&mut text);
+                read.map_err(|error| unreadable("standard input", error))?;
+                Ok(Some(text).filter(|text| !text.trim().is_empty()))
+            }
+        }
+    }
+}
+
+async fn run(function: &str, bench: &Bench, request: &[u8]) -> Result<Report, Problem> {
+    let program = bench.program.display();
+    let failed = |why: String| Problem::new(Exit::Unavailable, format!("`{program} --invoke` {why}"));
+    let mut command = Command::new(&bench.program);
+    command.arg("--invoke").envs(bench.env.iter().cloned());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().map_err(|error| failed("cannot be run".into()).because(error))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that ends without reading says why on standard error.
+        let _ = stdin.write_all(request).await;
+    }
+    let output = tokio::time::timeout(RUN_LIMIT, child.wait_with_output())
+        .await
+        .map_err(|_| failed(format!("did not end within {} s", RUN_LIMIT.as_secs())))?
+        .map_err(|error| failed("cannot be waited for".into()).because(error))?;
+    match output.status.code() {
+        Some(0) => serde_json::from_slice(&output.stdout).map_err(|error| {
+            failed("printed something else than a report".into())
+                .because(error)
+                .remedy("it may be older than this command: build it again")
+        }),
+        Some(64) => Err(Problem::new(Exit::Usage, format!("{function} was not run: it says why above"))),
+        Some(78) => {
+            Err(Problem::new(Exit::Config, format!("{function} was not run: its configuration is wrong"))
+                .remedy("give the variables that it names in jetlag.yaml or in the environment"))
+        }
+        _ => Err(failed(format!("ended with {}", output.status))),
+    }
+}
+
+/// A build is not worth a line where the result is what counts.
+fn quiet(console: Console) -> Console {
+    if console.is_terminal() { console } else { Console::silent() }
+}
+
+fn json(text: &str) -> Result<Box<RawValue>, String> {
+    RawValue::from_string(text.to_owned()).map_err(|error| format!("not JSON: {error}"))
+}
+
+fn pair(text: &str) -> Result<(String, Box<RawValue>), String> {
+    let (key, value) = text.split_once('=').ok_or("it is KEY=JSON")?;
+    Ok((key.to_owned(), json(value)?))
+}
+
+/// `amount=12.50` is a number, `name=Ann` is text.
+fn field(text: &str) -> Result<(String, Box<RawValue>), String> {
+    let (name, value) = text.split_once('=').ok_or("it is NAME=VALUE")?;
+    let value = json(value).or_else(|_| json(&serde_json::Value::from(value).to_string()))?;
+    Ok((name.to_owned(), value))
+}
