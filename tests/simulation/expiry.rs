@@ -83,5 +83,5 @@ fn whoever_is_away_for_longer_than_the_horizon_loses_nothing_and_doubles_nothing
 #[test]
 fn without_the_rescue_that_would_not_be_so() {
     let failed = (1..=SEEDS_WITHOUT).filter(|seed| run(*seed, false, false).result.is_err()).count() as u64;
-    assert!(failed > SEEDS_WITHOUT / 2, "{failed} of {} seeds fail", SEEDS_WITHOUT);
+    assert!(failed > SEEDS_WITHOUT / 2, "{failed} of {SEEDS_WITHOUT} seeds fail");
 }
