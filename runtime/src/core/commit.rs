@@ -68,9 +68,9 @@ impl StateWrite {
 }
 
 /// The most bytes that an event may have where the broker takes messages of `message_bytes_max`: its retry and its
-/// dead letter carry more than it does.
-pub(crate) const fn event_bytes_max(message_bytes_max: usize) -> usize {
-    message_bytes_max.saturating_sub(ROOM_BYTES)
+/// dead letter carry more than it does. Of a very small limit half is for that.
+pub(crate) fn event_bytes_max(message_bytes_max: usize) -> usize {
+    message_bytes_max - ROOM_BYTES.min(message_bytes_max / 2)
 }
 
 /// Plans the commit of `effects`, which follow from `cause`.

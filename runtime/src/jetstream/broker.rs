@@ -28,9 +28,6 @@ const STREAM_FULL: [u64; 2] = [10077, 10023];
 
 /// The broker's code that means: there is no such message.
 const NO_MESSAGE: u64 = 10037;
-/// What is kept of the broker's `max_payload` for the headers that a retry or a dead letter adds to what it carries: what
-/// can be published must also be able to fail. Of a very small limit it is an eighth.
-const HEADROOM_BYTES: usize = 16 * 1024;
 
 /// JetStream over one connection.
 #[derive(Debug, Clone)]
@@ -266,8 +263,7 @@ impl Broker for JetStream {
     }
 
     fn message_bytes_max(&self) -> usize {
-        let most = self.client.max_payload();
-        most - HEADROOM_BYTES.min(most / 8)
+        self.client.max_payload()
     }
 
     fn ack_wait(&self) -> Duration {
