@@ -92,7 +92,8 @@ impl<B: Broker> Engine<B> {
     /// Commits `plan`, which was decided on `reads`: alone where that is one message, else in a group with whatever else is
     /// ready.
     pub(crate) async fn commit(&self, plan: Plan, mut reads: Vec<(Subject, u64)>) -> Outcome {
-        // Writes insist on what was read. Where there are none, what was read is looked at again.
+        // Writes insist on what was read, and the group looks again at what they do not touch. Where there are none, what
+        // was read is looked at again here.
         if plan.writes.is_empty() {
             match self.confirm(std::mem::take(&mut reads)).await {
                 Outcome::Committed => {}

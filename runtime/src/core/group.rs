@@ -1,6 +1,6 @@
 //! The group commit: whatever finished while the previous commit was in flight goes into the next.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -107,10 +107,7 @@ fn size_of(group: &[Submission]) -> (usize, usize) {
 }
 
 async fn publish_group<B: Broker>(broker: &B, states: &States<B>, group: Vec<Submission>) {
-    let (assembled, group) = assemble(&mut states.lock(), group);
-    if group.is_empty() {
-        return;
-    }
+    let Some((assembled, group)) = confirmed(states, group).await else { return };
     // Decisions to do nothing, on state that is there.
     if assembled.messages.is_empty() {
         return answer_all(group, &Outcome::Committed);
@@ -134,6 +131,34 @@ async fn publish_group<B: Broker>(broker: &B, states: &States<B>, group: Vec<Sub
             for one in group {
                 let outcome = after_failure(broker, &one.plan, &error).await;
                 answer(one, outcome);
+            }
+        }
+    }
+}
+
+/// The group put together, once what its plans have read and none of them writes is known to be there still: what is
+/// written insists on that by itself. Nothing if no plan is left.
+async fn confirmed<B: Broker>(
+    states: &States<B>,
+    mut group: Vec<Submission>,
+) -> Option<(Assembled, Vec<Submission>)> {
+    loop {
+        let (assembled, kept) = assemble(&mut states.lock(), group);
+        if kept.is_empty() {
+            return None;
+        }
+        let only_read = assembled.only_read(&kept);
+        if only_read.is_empty() {
+            return Some((assembled, kept));
+        }
+        match states.are_current(only_read).await {
+            Ok(true) => return Some((assembled, kept)),
+            // What is no more is forgotten now: whoever had read it is left out the next time.
+            Ok(false) => group = kept,
+            Err(unavailable) => {
+                assembled.forget(&mut states.lock());
+                answer_all(kept, &Outcome::Unavailable(unavailable.to_string()));
+                return None;
             }
         }
     }
@@ -227,6 +252,15 @@ fn assemble(table: &mut Table, group: Vec<Submission>) -> (Assembled, Vec<Submis
 }
 
 impl Assembled {
+    /// What plans of `group` that write have read of keys that nobody in it writes.
+    fn only_read(&self, group: &[Submission]) -> Vec<(Subject, u64)> {
+        let written: HashSet<&Subject> = self.states.iter().map(|(subject, _)| subject).collect();
+        // Plans that write nothing are looked at by whoever hands them in.
+        let writing = group.iter().filter(|one| !one.plan.writes.is_empty());
+        let reads = writing.flat_map(|one| &one.reads).filter(|(subject, _)| !written.contains(subject));
+        reads.collect::<BTreeSet<_>>().into_iter().cloned().collect()
+    }
+
     /// The group is stored, its last message under the sequence `last`.
     fn settle(&self, table: &mut Table, last: u64) {
         let first = (last + 1).saturating_sub(self.states.len() as u64);

@@ -30,6 +30,8 @@ const MARK_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 const TRAIL_MEMORY: Duration = Duration::from_secs(10 * 60);
 /// How long an input of a trail that is held back stays with the broker before it is looked at again.
 const HELD_BACK_DELAY: Duration = Duration::from_secs(60);
+/// How far the clocks of two processes may be apart: a run alone whose time has passed by less counts for no conviction.
+const CLOCKS_APART_MAX: Duration = Duration::from_secs(5);
 /// How many inputs that it has given back a process remembers.
 const REMEMBERED_MAX: usize = 4096;
 
@@ -128,8 +130,7 @@ pub(crate) async fn standing<B: Broker>(
     }
     engine.meter.suspected();
     if let Some(after) = under_way(&marked.mark, engine) {
-        let why = "a run of it alone may be under way".into();
-        return Standing::Decided(Disposition::Release { after, why });
+        return Standing::Decided(wait_for_its_end(after));
     }
     if engine.terms.is_trail() {
         let since = engine.broker.now() - TRAIL_MEMORY;
@@ -167,17 +168,34 @@ fn lone_run_max<B: Broker>(engine: &Engine<B>) -> Duration {
     engine.terms.time_limit + engine.broker.ack_wait()
 }
 
-/// Gives the input up. The mark says so first: it is then known to have been the newest.
+/// Gives it back until a run of it alone that may be under way is over.
+fn wait_for_its_end(after: Duration) -> Disposition {
+    Disposition::Release { after, why: "a run of it alone may be under way".into() }
+}
+
+/// Gives the input up. The mark says so first: it is then known to have been the newest. Runs alone count only when they
+/// are over: on the mark as it was read, and on every newer one.
 async fn convict<B: Broker>(engine: &Engine<B>, marked: &mut Marked) -> Standing {
+    let not_over = |mark: &Mark| {
+        let least = engine.broker.now() - CLOCKS_APART_MAX;
+        mark.lone_runs.iter().map(|run| run.remains(least)).max().filter(|longest| !longest.is_zero())
+    };
     let convicted = marked.change(&*engine.broker, false, |mark| match mark {
         Mark { is_convicted: true, .. } => Change::Made,
         Mark { lone_runs, .. } if lone_runs.len() < LONE_RUNS_MAX => Change::Void,
+        mark if not_over(mark).is_some() => Change::Void,
         mark => Change::Write(Mark { is_convicted: true, ..mark.clone() }),
     });
+    let convicted = convicted.await;
     let release = |after, why| Standing::Decided(Disposition::Release { after, why });
-    match convicted.await {
+    match convicted {
         Ok(true) => {}
-        Ok(false) => return release(RELEASE_DELAY, "a run of it alone has come back meanwhile".into()),
+        Ok(false) => match not_over(&marked.mark) {
+            Some(longest) => {
+                return Standing::Decided(wait_for_its_end(longest.min(lone_run_max(engine))));
+            }
+            None => return release(RELEASE_DELAY, "a run of it alone has come back meanwhile".into()),
+        },
         Err(error) => return release(after(&error), format!("its mark could not be written: {error}")),
     }
     let error = format!("its process died in each of the {LONE_RUNS_MAX} runs that it was given alone");

@@ -65,14 +65,15 @@ impl Known {
         function: &str,
     ) -> Result<Answered, Unavailable> {
         let committed = match &self.guard {
-            Some(guard) => broker.last(Stream::Events, guard).await?,
+            Some(guard) => broker.last_at_leader(Stream::Events, guard).await?,
             None => None,
         };
         let dead = committed.as_ref().and_then(|found| found.header(headers::REASON)).map(Reason::of_code);
         if committed.is_some() && dead.is_none() {
             return Ok(Answered::Yes);
         }
-        if broker.last(Stream::DeadLetters, &Subject::of_dead_letter(function, &self.id)).await?.is_some() {
+        let letter = Subject::of_dead_letter(function, &self.id);
+        if broker.last_at_leader(Stream::DeadLetters, &letter).await?.is_some() {
             return Ok(Answered::Yes);
         }
         if let Some(reason) = dead {
@@ -91,7 +92,7 @@ impl Known {
         function: &str,
     ) -> Result<bool, Unavailable> {
         let attempts = Subject::any_attempt(function, &self.id);
-        Ok(broker.last(Stream::Retry, &attempts).await?.is_some())
+        Ok(broker.last_at_leader(Stream::Retry, &attempts).await?.is_some())
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct Mark {
 }
 
 /// One run of a handler that nothing ran beside.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct LoneRun {
     pub(crate) of: Occasion,
     /// Until when it may be under way, in milliseconds since 1970.

@@ -310,8 +310,8 @@ impl<A: Archive> Rescue<'_, A> {
         if stream == Stream::Intake {
             // Admitted, or refused: that letter is not under the id of what follows from it.
             let letter = Subject::of_dead_letter(self.function, &unreadable_id(stream, stored.sequence));
-            return Ok(self.broker.last(Stream::Events, &known.subject).await?.is_some()
-                || self.broker.last(Stream::DeadLetters, &letter).await?.is_some());
+            return Ok(self.broker.last_at_leader(Stream::Events, &known.subject).await?.is_some()
+                || self.broker.last_at_leader(Stream::DeadLetters, &letter).await?.is_some());
         }
         match known.answered(self.broker, self.function).await? {
             Answered::Yes => Ok(true),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::Terms;
 use crate::core::broker::{Delivery, Message, Stored, Stream};
 use crate::core::isolation::LONE_RUNS_MAX;
-use crate::core::mark::{Mark, Occasion};
+use crate::core::mark::{LoneRun, Mark, Occasion};
 use crate::failure::Reason;
 use crate::handler::Input;
 use crate::headers;
@@ -27,8 +27,9 @@ pub(crate) struct Suspicion {
     arrived: HashMap<(u32, String, u64), Duration>,
     /// Inputs whose process died while they were at work, and when it did last.
     fallen: HashMap<Work, Duration>,
-    /// Lone runs that were announced, by mark: whose they are, and whether they have ended.
-    announced: HashMap<(Subject, Occasion), (u32, bool)>,
+    /// Lone runs that were announced, by mark: whose they are, and whether they have ended. A broker that forgets an
+    /// acknowledgement counts deliveries anew, so that one occasion may have several runs.
+    announced: HashMap<(Subject, LoneRun), (u32, bool)>,
     /// How many processes died in a lone run, by mark.
     deaths: HashMap<Subject, usize>,
     objections: Vec<String>,
@@ -48,12 +49,12 @@ impl Suspicion {
             else {
                 continue;
             };
-            for ((subject, of), (owner, has_ended)) in &mut self.announced {
-                let is_there = mark.lone_runs.iter().any(|run| run.of == *of);
+            for ((subject, run), (owner, has_ended)) in &mut self.announced {
+                let is_there = mark.lone_runs.contains(run);
                 *has_ended |= *owner == process && *subject == message.subject && !is_there;
             }
             for run in &mark.lone_runs {
-                let key = (message.subject.clone(), run.of.clone());
+                let key = (message.subject.clone(), run.clone());
                 self.announced.entry(key).or_insert((process, false));
             }
             if mark.lone_runs.len() > LONE_RUNS_MAX {
@@ -72,8 +73,8 @@ impl Suspicion {
     pub(crate) fn answered(&mut self, process: u32, stream: Stream, receipt: Receipt) {
         let Receipt { sequence, delivered, .. } = receipt;
         let answered = Occasion { stream: format!("{stream:?}"), sequence, delivered };
-        for ((_, of), (owner, has_ended)) in &mut self.announced {
-            *has_ended |= *owner == process && *of == answered;
+        for ((_, run), (owner, has_ended)) in &mut self.announced {
+            *has_ended |= *owner == process && run.of == answered;
         }
     }
 

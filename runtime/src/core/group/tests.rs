@@ -137,6 +137,37 @@ async fn a_plan_that_is_left_out_takes_along_everything_that_it_wrote_ahead() {
 }
 
 #[tokio::test]
+async fn what_a_plan_has_read_and_does_not_write_is_looked_at_again() {
+    let (room, publishing) = Room::new();
+    let both = room.read(&["x", "y"]).await;
+    let one = hand_in(room.commit("1", &both, &[("x", "1")]));
+    // It sees what the first wrote ahead, and nothing of y.
+    let later = room.read(&["x"]).await;
+    let two = hand_in(room.commit("2", &later, &[("x", "2")]));
+    let other = room.read(&["z"]).await;
+    let three = hand_in(room.commit("3", &other, &[("z", "3")]));
+    let theirs = Message::new(subject("y"), Bytes::from_static(b"theirs"));
+    room.broker.publish_now(Stream::Events, &[theirs]).unwrap();
+    let _publishing = start(publishing);
+    assert_eq!((one.await, two.await), (Outcome::Stale, Outcome::Stale));
+    assert_eq!(three.await, Outcome::Committed, "it had nothing to do with it");
+    let again = room.read(&["x", "y"]).await;
+    assert_eq!(room.commit("1", &again, &[("x", "1")]).await, Outcome::Committed);
+    assert_eq!(room.values_of("x"), ["1"]);
+}
+
+#[tokio::test]
+async fn what_another_plan_of_the_group_writes_is_not_looked_at() {
+    let (room, publishing) = Room::new();
+    let first = room.read(&["y"]).await;
+    let one = hand_in(room.commit("1", &first, &[("y", "1")]));
+    let both = room.read(&["x", "y"]).await;
+    let two = hand_in(room.commit("2", &both, &[("x", "2")]));
+    let _publishing = start(publishing);
+    assert_eq!((one.await, two.await), (Outcome::Committed, Outcome::Committed));
+}
+
+#[tokio::test]
 async fn one_that_comes_twice_is_told_from_the_rest_of_its_group() {
     let (room, publishing) = Room::new();
     room.broker.publish_now(Stream::Events, &plan("1", &[]).events).unwrap();

@@ -408,6 +408,42 @@ async fn a_conviction_is_not_made_on_an_old_reading() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_conviction_counts_only_runs_alone_that_are_over() {
+    let town = Town::new(&["a"]);
+    let process = town.process();
+    let now_ms = || i64::try_from(town.broker.now().unix_timestamp_nanos() / 1_000_000).unwrap();
+    let run = |delivered, until_unix_ms| LoneRun {
+        of: Occasion { stream: "Events".into(), sequence: 1, delivered },
+        until_unix_ms,
+    };
+    let mut now = Marked::absent(Subject::of_mark("billing", "x"), MARK_KEPT);
+    let mut write = async |lone_runs: Vec<LoneRun>| {
+        let mark = Mark { lone_runs, ..Mark::default() };
+        let change = |there: &Mark| if *there == mark { Change::Made } else { Change::Write(mark.clone()) };
+        now.change(&*town.broker, false, change).await.unwrap();
+        now.clone()
+    };
+    let mut old = write(vec![run(2, 0), run(3, 0), run(4, 0)]).await;
+    // One of them came back meanwhile, and another has begun: as many as before, and one is under way.
+    let until_ms = now_ms() + 10_000;
+    let mut newer = write(vec![run(2, 0), run(3, 0), run(5, until_ms)]).await;
+    let wait = |standing| match standing {
+        Standing::Decided(Disposition::Release { after, .. }) => after,
+        other => panic!("{other:?}"),
+    };
+    let seconds = Duration::from_secs;
+    assert_eq!(wait(convict(&process.engine, &mut old).await), seconds(10) + CLOCKS_APART_MAX);
+    // Over by this clock, and perhaps not by the one that it was told by.
+    town.broker.pass(seconds(11));
+    assert_eq!(wait(convict(&process.engine, &mut newer).await), CLOCKS_APART_MAX - seconds(1));
+    town.broker.pass(seconds(10) + CLOCKS_APART_MAX);
+    assert!(matches!(
+        convict(&process.engine, &mut newer).await,
+        Standing::Decided(Disposition::DeadLetter { reason: Reason::ProcessDied, .. })
+    ));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_trail_goes_on_one_by_one_to_the_input_that_kills_and_never_gives_it_up() {
     let town = Town::new(&["a", "b", "poison", "d"]);
     let process = || town.start(Bindings::new(TRAIL, Arc::clone(&town.book), read_trail));
