@@ -116,7 +116,7 @@ fn event(number: u32) -> Vec<u8> {
         "id": format!("event-{number}"),
         "type": "inventory.reserved",
         "aggregate_id": format!("O-{number}"),
-        "data": {"order_id": format!("O-{number}"), "lines": [], "seen": []},
+        "data": {"order_id": format!("O-{number}"), "lines": [], "seen": [], "beside": [], "asked_ms": 0},
         "timestamp": "2025-01-01T00:00:00Z",
         "trace_id": "",
     }))

@@ -95,26 +95,31 @@ fn stock_is_whole(world: &World, orders: &[OrderPlaced]) -> Result<(), String> {
         once(&format!("the move of {sku}"), &before.moves, String::as_str)?;
         moves.insert(sku.to_owned(), before.moves);
     }
-    let reserved = world.committed::<Reserved>().into_iter().map(|e| (e.order_id, e.seen));
+    let reserved =
+        world.committed::<Reserved>().into_iter().map(|e| (e.order_id, [e.seen, e.beside].concat()));
     let rejected = world.committed::<Rejected>().into_iter().map(|e| (e.order_id, e.seen));
     for (order_id, seen) in reserved.chain(rejected) {
         for Seen { sku, moves: seen } in seen {
-            if !moves.get(&sku).is_some_and(|moves| moves.starts_with(&seen)) {
+            if !moves.get(&sku).map_or(seen.is_empty(), |moves| moves.starts_with(&seen)) {
                 return Err(format!(
                     "order {order_id} was decided on stock of {sku} that never was: {seen:?}"
                 ));
             }
         }
     }
-    rejections_saw_what_was_there(world)
+    decisions_saw_what_was_there(world)
 }
 
-/// No order is rejected because of stock that was no more when the handler began, or that never was there together.
-fn rejections_saw_what_was_there(world: &World) -> Result<(), String> {
-    let lag = world.lag_max();
-    for (committed, Rejected { order_id, seen, asked_ms, .. }) in world.committed_when::<Rejected>() {
+/// Nothing is decided on stock that is only read and was no more when the handler began, or that never was there together:
+/// no order is rejected because of it, and none reserved.
+fn decisions_saw_what_was_there(world: &World) -> Result<(), String> {
+    let rejected = world.committed_when::<Rejected>().into_iter();
+    let rejected = rejected.map(|(committed, e)| (committed, e.order_id, e.asked_ms, e.seen));
+    let reserved = world.committed_when::<Reserved>().into_iter();
+    let reserved = reserved.map(|(committed, e)| (committed, e.order_id, e.asked_ms, e.beside));
+    for (committed, order_id, asked_ms, seen) in rejected.chain(reserved) {
         let asked = Duration::from_millis(asked_ms);
-        let (mut from, mut to) = (asked.saturating_sub(lag), committed);
+        let (mut from, mut to) = (asked, committed);
         for Seen { sku, moves } in seen {
             let values = world.history_when::<Stock>("stockroom", &sku);
             let at = values.partition_point(|(_, stock)| stock.moves.len() < moves.len());
@@ -127,14 +132,11 @@ fn rejections_saw_what_was_there(world: &World) -> Result<(), String> {
             let ends = ends.map_or(Duration::MAX, |(ends, _)| *ends);
             if begins > to || ends < from {
                 return Err(format!(
-                    "order {order_id} is rejected, asked at {asked:?} and committed at {committed:?}, on stock of {sku} \
+                    "order {order_id} is decided, asked at {asked:?} and committed at {committed:?}, on stock of {sku} \
                      that was there from {begins:?} to {ends:?}: {moves:?}"
                 ));
             }
-            // With replicas that lag behind, each value may be of another moment.
-            if lag.is_zero() {
-                (from, to) = (from.max(begins), to.min(ends));
-            }
+            (from, to) = (from.max(begins), to.min(ends));
         }
     }
     Ok(())

@@ -13,8 +13,9 @@ use crate::headers;
 use crate::memory::server::Receipt;
 use crate::subject::Subject;
 
-/// An input at one attempt, in one function.
-type Work = (&'static str, Subject, u32);
+/// An input at one attempt, in one function, and the sequence of the message that brought it. One attempt may have several
+/// messages, where the attempt before it ran twice: who dies of one makes no suspect of another.
+type Work = (&'static str, Subject, u32, u64);
 
 /// What was seen.
 #[derive(Debug, Default)]
@@ -142,7 +143,7 @@ impl Suspicion {
 
     /// The input is sent to `function` again, as another cause.
     pub(crate) fn redriven(&mut self, function: &'static str, input: &Subject) {
-        self.fallen.retain(|(of, subject, _), _| *of != function || subject != input);
+        self.fallen.retain(|(of, subject, ..), _| *of != function || subject != input);
     }
 
     /// A dead letter was written.
@@ -163,5 +164,5 @@ impl Suspicion {
 }
 
 fn work(terms: &Terms, input: &Input) -> Work {
-    (terms.name, input.subject.clone(), input.attempt)
+    (terms.name, input.subject.clone(), input.attempt, input.sequence)
 }

@@ -37,7 +37,11 @@ macro_rules! event {
 event!(OrderPlaced, "orders.placed", "order", order_id, true { customer: String, lines: Vec<Line> });
 event!(OrderConfirmed, "orders.confirmed", "order", order_id, true {});
 event!(OrderCancelled, "orders.cancelled", "order", order_id, false {});
-event!(Reserved, "inventory.reserved", "order", order_id, false { lines: Vec<Line>, seen: Vec<Seen> });
+event!(
+    /// What was seen, also of an article that is only looked at, and when the handler began.
+    Reserved, "inventory.reserved", "order", order_id, false
+    { lines: Vec<Line>, seen: Vec<Seen>, beside: Vec<Seen>, asked_ms: u64 }
+);
 event!(
     /// What was seen, and when the handler began that saw it.
     Rejected, "inventory.rejected", "order", order_id, false { lines: Vec<Line>, seen: Vec<Seen>, asked_ms: u64 }

@@ -11,6 +11,9 @@ pub const CONTRACT: Contract<Moves, Moved> =
 
 /// What there is of every article at first.
 pub const AT_FIRST: i64 = 4;
+/// What is looked at when an order is reserved, whether the order has it or not: the first that it has not. Nothing follows
+/// from it, but whoever decides on it must see it as it is.
+const LOOKED_AT: [&str; 3] = ["mug", "pen.blue", "hat"];
 
 /// How much there is of one article.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +79,8 @@ pub async fn keep(room: &Stockroom, event: Event<Moves>, state: State) -> Result
             let is_enough =
                 lines.iter().zip(&stock).all(|(line, stock)| stock.available >= i64::from(line.quantity));
             if is_enough {
-                let reserved = Reserved { order_id, lines: lines.clone(), seen: seen() };
+                let beside = beside(lines, &state).await?;
+                let reserved = Reserved { order_id, lines: lines.clone(), seen: seen(), beside, asked_ms };
                 put(Effects::emit(reserved), &|stock, n| stock.moved(n, 0, &by("reserved for")))
             } else {
                 Effects::emit(Rejected { order_id, lines: lines.clone(), seen: seen(), asked_ms })
@@ -87,6 +91,15 @@ pub async fn keep(room: &Stockroom, event: Event<Moves>, state: State) -> Result
             put(Effects::emit(Released { order_id }), &|stock, n| stock.moved(-n, 0, &by("given back by")))
         }
     })
+}
+
+/// What there is of an article that the order has not.
+async fn beside(lines: &[Line], state: &State) -> Result<Vec<Seen>, Failure> {
+    let Some(sku) = LOOKED_AT.into_iter().find(|sku| lines.iter().all(|line| line.sku != **sku)) else {
+        return Ok(Vec::new());
+    };
+    let stock = state.get::<Stock>(sku).await?.unwrap_or_default();
+    Ok(vec![Seen { sku: sku.to_owned(), moves: stock.moves }])
 }
 
 fn seen(lines: &[Line], stock: &[Stock]) -> Vec<Seen> {

@@ -24,7 +24,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long after that a publish may still reach the broker.
 const LATE_MAX: Duration = Duration::from_secs(60);
 /// How far a replica lags behind at most.
-pub(crate) const LAG_MAX: Duration = Duration::from_secs(5);
+const LAG_MAX: Duration = Duration::from_secs(5);
 /// How soon an input is delivered again at most, if it is delivered again for no reason.
 const HURRY_MAX: Duration = Duration::from_secs(3);
 

@@ -45,8 +45,6 @@ pub struct World {
     /// Functions that have no process for now, by index.
     down: BTreeSet<usize>,
     rescuers: Vec<Rescuer>,
-    /// Whether replicas may lag behind before it is calm.
-    has_lagged: bool,
 }
 
 /// A place for a process of the function with this index.
@@ -93,7 +91,6 @@ impl World {
         let weather = if dice.chance(125) { Weather::calm() } else { Weather::draw(&dice) };
         let mut journal = Journal::new(is_journal_kept);
         journal.note(Duration::ZERO, || format!("{weather:?}"));
-        let has_lagged = weather.stale_read > 0;
         let mut wire = Wire::new(dice.fork(), weather, journal);
         wire.server.full_comes_first = dice.chance(500);
         wire.server.full_takes_versions = dice.chance(500);
@@ -108,7 +105,6 @@ impl World {
             turns: 0,
             down: BTreeSet::new(),
             rescuers: Vec::new(),
-            has_lagged,
         };
         if world.dice.chance(800) {
             world.plan_accidents();

@@ -13,7 +13,6 @@ use crate::handler::Bindings;
 use crate::memory::server::log::Entry;
 use crate::subject::Subject;
 use crate::testing::network::connection::{Connection, Life};
-use crate::testing::network::wire::LAG_MAX;
 use crate::testing::witness::Tally;
 use crate::testing::witness::fate::Cause;
 use crate::testing::{DeadLetter, World};
@@ -92,11 +91,6 @@ impl World {
             wire.server.log(Stream::Events).history().filter(|entry| entry.stored.subject == subject);
         let value = |entry: &Entry| Some((entry.at, serde_json::from_slice(&entry.stored.payload).ok()?));
         values.filter_map(value).collect()
-    }
-
-    /// How far a replica lagged behind at most, zero where none ever did.
-    pub fn lag_max(&self) -> Duration {
-        if self.has_lagged { LAG_MAX } else { Duration::ZERO }
     }
 
     /// The bytes of the trail, in order.
