@@ -100,3 +100,6 @@ impl Known {
 pub(crate) fn unreadable_id(stream: Stream, sequence: u64) -> String {
     format!("{stream:?}-{sequence}").to_lowercase()
 }
+
+#[cfg(test)]
+mod tests;
