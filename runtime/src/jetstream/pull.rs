@@ -89,7 +89,8 @@ impl PullLane {
 
     /// What `message` means: an input, credit that comes back, or nothing.
     fn read(&mut self, message: async_nats::Message) -> Option<Pulled<Arc<str>>> {
-        let Some(status) = message.status else {
+        // An input has a place to answer to, whatever its publisher wrote where a status stands.
+        let Some(status) = message.status.filter(|_| message.reply.is_none()) else {
             self.refusals = 0;
             return self.delivery(message).map(|delivery| Pulled::Delivery(Box::new(delivery)));
         };
