@@ -287,7 +287,7 @@ async fn serve(
     };
     pulse.abort();
     publishing.abort();
-    session.close(FLUSH_MAX).await;
+    session.close(FLUSH_MAX, terms.name, &lanes_needed).await;
     match forced {
         None => tracing::info!("drained"),
         Some(why) => tracing::warn!(

@@ -189,9 +189,14 @@ impl Session {
         Ok(buried)
     }
 
-    /// Sends what is still to be sent, within `most`: the last answers to the broker among it.
-    pub(crate) async fn close(&self, most: Duration) {
-        if !matches!(tokio::time::timeout(most, self.client.flush()).await, Ok(Ok(()))) {
+    /// Sends what is still to be sent, within `most`: the last answers to the broker among it. It has read them once it
+    /// answers a question that was asked after them; what has only been written may be lost with the process.
+    pub(crate) async fn close(&self, most: Duration, durable: &str, lanes: &[(Stream, usize)]) {
+        let sending = async {
+            let sent = self.client.flush().await.is_ok();
+            sent && !matches!(self.consumers_there(durable, lanes).await, Err(Missing::Answer(_)))
+        };
+        if !matches!(tokio::time::timeout(most, sending).await, Ok(true)) {
             tracing::warn!("the last answers may not have reached the broker");
         }
     }
