@@ -70,7 +70,7 @@ impl Function {
     /// Does what the command line says: with no arguments, runs until SIGTERM or SIGINT.
     ///
     /// Exit codes: 0 after a drain, 64 for a wrong command line, 69 if the port is in use or the broker is not one to work
-    /// with, 78 for a wrong configuration.
+    /// with, 70 if its client failed at an input that it cannot read, 78 for a wrong configuration.
     pub fn run(self) -> ExitCode {
         let mut arguments = std::env::args().skip(1);
         match (arguments.next().as_deref(), arguments.next()) {

@@ -16,15 +16,15 @@ use crate::core::intake::pull;
 use crate::endpoint::Endpoint;
 use crate::environment::Environment;
 use crate::failure::chain;
-use crate::function::{EXIT_CONFIG, say};
+use crate::function::{EXIT_CONFIG, EXIT_SOFTWARE, say};
 use crate::handler::Bindings;
 use crate::http::server::{self, Site};
-use crate::jetstream::{ConnectError, Connection, ProvisionError, Session};
+use crate::jetstream::{ConnectError, Connection, Over, ProvisionError, Session};
 use crate::readiness::Readiness;
 use crate::signals::Signals;
 use crate::telemetry::{self, Telemetry};
 use crate::topology::{Sizing, Topology};
-use crate::watch::{BROKER, CONSUMERS, watch, watch_room};
+use crate::watch::{BROKER, CONSUMERS, look_for_unreadable, watch, watch_room};
 use crate::{Breaker, Description, Source, Terms};
 
 /// How long what is under way may take after SIGTERM.
@@ -134,6 +134,20 @@ enum Fatal {
     Provision(#[source] ProvisionError),
     #[error("the broker denies this function what it needs: {0}")]
     Denied(String),
+    #[error(
+        "the client of the broker has failed, most likely at an input that it cannot read: a new process must go on with a \
+         new one, and finds everything that was under way at the broker"
+    )]
+    Client,
+}
+
+impl From<Over> for Fatal {
+    fn from(over: Over) -> Self {
+        match over {
+            Over::Denied(why) => Self::Denied(why),
+            Over::Dead => Self::Client,
+        }
+    }
 }
 
 /// Runs the function until a signal, and says what went wrong otherwise.
@@ -172,6 +186,7 @@ impl Fatal {
         ExitCode::from(match self {
             Self::Provision(_) | Self::Denied(_) | Self::Broker(_) => EXIT_CONFIG,
             Self::Port { .. } | Self::Signals(_) => EXIT_UNAVAILABLE,
+            Self::Client => EXIT_SOFTWARE,
         })
     }
 }
@@ -242,7 +257,13 @@ async fn serve(
             tracing::info!(signal, in_flight = engine.pulse.holds(), "draining");
             None
         }
-        why = watch(&session, &engine, &lanes_needed, &readiness) => {
+        over = watch(&session, &engine, &lanes_needed, &readiness) => {
+            let Over::Denied(why) = over else {
+                // Nothing can be committed or answered any more: all of it is delivered again.
+                readiness.fails(BROKER, "the client has failed");
+                bury_what_ended_the_client(&settings, description, terms.name, &lanes_needed).await;
+                return Err(Fatal::Client);
+            };
             let in_flight = engine.pulse.holds();
             tracing::error!(error = why, in_flight, "the broker denies this function what it needs: draining");
             Some(why)
@@ -266,7 +287,7 @@ async fn serve(
     };
     pulse.abort();
     publishing.abort();
-    session.close(FLUSH_MAX).await;
+    session.close(FLUSH_MAX, terms.name, &lanes_needed).await;
     match forced {
         None => tracing::info!("drained"),
         Some(why) => tracing::warn!(
@@ -279,6 +300,19 @@ async fn serve(
         Some(why) => Err(Fatal::Denied(why)),
         None if forced.is_some() => Ok(ExitCode::from(EXIT_FORCED)),
         None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Over another connection, so that the next process does not meet it too. If that fails, the next one comes here.
+async fn bury_what_ended_the_client(
+    settings: &Settings,
+    description: &Description,
+    function: &'static str,
+    lanes: &[(Stream, usize)],
+) {
+    match Session::open(&settings.connection, &description.name).await {
+        Ok(session) => look_for_unreadable(&session, function, lanes).await,
+        Err(error) => tracing::warn!(error = chain(&error), "what ended the client could not be looked for"),
     }
 }
 
@@ -316,7 +350,7 @@ async fn prepare(
     loop {
         let found = tokio::select! {
             biased;
-            denied = session.denied() => return Err(Fatal::Denied(denied)),
+            over = session.over() => return Err(over.into()),
             found = provisioned(settings.provision, &session, &topology, &description.name, lanes) => found?,
         };
         let Err(missing) = found else {

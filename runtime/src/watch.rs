@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::core::broker::Stream;
 use crate::core::engine::Engine;
-use crate::jetstream::{JetStream, Link, Missing, Session};
+use crate::failure::chain;
+use crate::jetstream::{JetStream, Link, Missing, Over, Session};
 use crate::readiness::Readiness;
 
 /// The condition that the process is connected.
@@ -15,6 +16,8 @@ pub(crate) const CONSUMERS: &str = "consumers";
 /// How often the consumers are looked after. With the 3 s that a look may take, a process whose JetStream no longer
 /// answers is not ready within 8 s.
 const CONSUMERS_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a look through what is unanswered may take.
+const UNREADABLE_MAX: Duration = Duration::from_secs(10);
 /// How often the room in the stream of events is looked at, by processes that admit.
 const ROOM_INTERVAL: Duration = Duration::from_secs(1);
 /// The same once half of it is taken. What comes in between two looks must fit into what the high-water mark keeps free, a
@@ -27,8 +30,10 @@ pub(crate) async fn watch(
     engine: &Engine<JetStream>,
     lanes: &[(Stream, usize)],
     readiness: &Readiness,
-) -> String {
+) -> Over {
     let mut link = session.link();
+    // Nothing has come over the first connection when this begins.
+    let mut is_again = false;
     let mut news = News::default();
     loop {
         let now = link.borrow_and_update().clone();
@@ -38,6 +43,9 @@ pub(crate) async fn watch(
             match now {
                 Link::Up => {
                     readiness.holds(BROKER, "connected");
+                    if std::mem::take(&mut is_again) {
+                        look_for_unreadable(session, engine.terms.name, lanes).await;
+                    }
                     let found = session.consumers_there(engine.terms.name, lanes).await;
                     let found = found.and_then(|()| session.takes());
                     news.tell(found.as_ref().err());
@@ -47,19 +55,38 @@ pub(crate) async fn watch(
                     }
                 }
                 Link::Down { .. } => readiness.fails(BROKER, "not connected"),
-                Link::Denied(why) => return Some(why),
+                Link::Denied(why) => return Some(Over::Denied(why)),
             }
             tokio::time::sleep(CONSUMERS_INTERVAL).await;
             None
         };
         tokio::select! {
             biased;
-            // The sender lives as long as the session.
-            _ = link.changed() => {}
-            denied = look => if let Some(why) = denied {
-                return why;
+            changed = link.changed() => match changed {
+                Ok(()) => is_again = true,
+                // Whoever tells of the connection lives as long as the client.
+                Err(_) => return Over::Dead,
+            },
+            over = look => if let Some(over) = over {
+                return over;
             }
         }
+    }
+}
+
+/// A connection may have ended at an input that the client cannot read.
+pub(crate) async fn look_for_unreadable(
+    session: &Session,
+    function: &'static str,
+    lanes: &[(Stream, usize)],
+) {
+    let looking = session.bury_what_cannot_be_read(function, lanes);
+    match tokio::time::timeout(UNREADABLE_MAX, looking).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(error = chain(&error), "what is unanswered could not be looked through")
+        }
+        Err(_) => tracing::warn!("what is unanswered could not be looked through within {UNREADABLE_MAX:?}"),
     }
 }
 

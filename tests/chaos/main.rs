@@ -71,15 +71,13 @@ async fn rolling_restarts_lose_nothing_and_leave_nothing() {
     let options = Options {
         replicas: 1,
         per_second: std::num::NonZeroU32::new(40),
-        ..Options::of(seed(), 5_000, Trouble::Drains { times: 30 }, data.path().to_owned())
+        ..Options::of(seed(), 5_000, Trouble::Drains { times: 20 }, data.path().to_owned())
     };
     let outcome = run(&options).await;
     assert_all_adds_up(&outcome);
-    assert_eq!(outcome.rolled.drains, 30);
+    assert_eq!(outcome.rolled.drains, 20);
     assert_eq!(outcome.rolled.forced, Vec::<String>::new());
-    // Now and then the broker gives away an input in the very moment in which its taker stops to listen; it comes again
-    // after ack_wait. What is given back properly is the rule: see docs/chaos.md.
-    assert!(outcome.rolled.left.len() * 5 <= outcome.rolled.told, "{:?}", outcome.rolled);
+    assert_eq!(outcome.rolled.left, Vec::<String>::new(), "{:?}", outcome.rolled);
 }
 
 /// kill -9 does not lose what the kernel has, so this shows that the broker acknowledges nothing that it has not written;

@@ -9,8 +9,9 @@ use crate::field::{Field, ask, until};
 use crate::process::Process;
 
 /// How often the broker may be asked in vain, by a process with three lanes, in [`WATCHED`]. Each lane asks again every 2 s
-/// at most, the consumers are looked at every 5 s, and the room in the stream every second.
-const REQUESTS_MAX: u64 = 60;
+/// at most, or every second if it is answered; the consumers are looked at every 5 s, and the room in the stream every
+/// second.
+const REQUESTS_MAX: u64 = 75;
 const WATCHED: Duration = Duration::from_secs(5);
 
 pub async fn deleted_consumer_is_told_and_waited_for() {

@@ -8,6 +8,7 @@ mod cluster;
 mod deleted;
 mod denied;
 mod disk;
+mod drain;
 mod field;
 mod full;
 mod namespace;
@@ -17,6 +18,7 @@ mod process;
 mod proxy;
 mod server;
 mod slow;
+mod unreadable;
 
 side_by_side! {
     cluster::cluster_that_loses_its_leader_a_follower_and_its_majority_loses_nothing,
@@ -39,5 +41,7 @@ side_by_side! {
     denied::permission_revoked_ends_it_with_what_to_grant,
     denied::wrong_credentials_end_it_at_start,
     disk::full_disk_is_told_and_after_space_is_given_back_and_a_restart_nothing_is_lost,
+    drain::drained_process_leaves_nothing_that_waits_for_ack_wait,
+    unreadable::input_with_unreadable_headers_is_a_dead_letter_and_the_function_goes_on,
     full::admission_closes_before_the_stream_is_full_and_opens_again,
 }

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use reqwest::Client;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
@@ -134,6 +135,12 @@ impl Process {
             (self.said(text) > 0).then_some(())
         })
         .await;
+    }
+
+    /// Tells it to stop.
+    pub fn stop(&self) {
+        let pid = self.child.lock().unwrap().id().expect("it runs");
+        kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::TERM).unwrap();
     }
 
     /// Waits until it ends by itself, and gives its exit code.

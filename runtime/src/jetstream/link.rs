@@ -72,6 +72,9 @@ impl Observer {
             Event::ServerError(error) => {
                 let text = error.to_string();
                 match Denial::read(&text) {
+                    Some(denial) if denial.can_be_borne() => {
+                        tracing::warn!(error = %denial, "the broker denies something")
+                    }
                     Some(denial) => self.deny(denial.to_string()),
                     None => tracing::warn!(error = text, "the broker reports an error"),
                 }

@@ -16,6 +16,7 @@ mod pull;
 mod rescue;
 mod session;
 mod taking;
+mod unreadable;
 
 pub(crate) use broker::JetStream;
 pub use check::{Difference, LetterMissing, Unanswered};
@@ -26,4 +27,4 @@ pub use link::Link;
 pub use operator::{Operator, OperatorError, ReadMessage, StreamState};
 pub use provision::{ProvisionError, Provisioned};
 pub use rescue::RescueError;
-pub(crate) use session::{Missing, Session};
+pub(crate) use session::{Missing, Over, Session};

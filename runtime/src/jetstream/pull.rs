@@ -15,10 +15,12 @@ use crate::jetstream::connect::ConnectError;
 use crate::jetstream::link::Link;
 use crate::subject::Subject;
 
-/// How long a request for inputs stands. Shorter than `ACK_WAIT`: if the network is cut, the broker goes on delivering to
-/// requests that nobody hears of, and what this process held must not be given to its own dead requests again.
-const EXPIRES: Duration = Duration::from_secs(10);
-/// How often the broker signals that a request still stands; no more than half of [`EXPIRES`], says the broker.
+/// How long a request for inputs stands. A lane that closes waits for the end of its requests, which cannot be taken back
+/// (see [`PullLane::close`]): so this is how long a drain lasts where nothing comes, and idle lanes ask as often. And it is
+/// shorter than `ACK_WAIT`: if the network is cut, the broker goes on delivering to requests that nobody hears of, and what
+/// this process held must not be given to its own dead requests again.
+const EXPIRES: Duration = Duration::from_secs(1);
+/// How often the broker signals that a longer request still stands; no more than half of its time, says the broker.
 const HEARTBEAT: Duration = Duration::from_secs(4);
 /// After so long without a signal the requests are taken for lost.
 const SILENCE_MAX: Duration = Duration::from_secs(12);
@@ -27,7 +29,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(12);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause: how soon a consumer that is made again is noticed.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
-/// How long a closed lane waits for what is on its way.
+/// How long a closed lane waits for the word that a request has ended, after it must have.
+const LATE_MAX: Duration = Duration::from_secs(1);
+/// How long a closed lane waits for its subscription to end.
 const CLOSING_MAX: Duration = Duration::from_secs(2);
 
 /// One consumer, pulled from by this process.
@@ -40,6 +44,10 @@ pub(crate) struct PullLane {
     link: watch::Receiver<Link>,
     /// Whether anything was asked for and may still come.
     asking: bool,
+    /// How many inputs were asked for and neither came nor were called off.
+    outstanding: usize,
+    /// When the last request ends, whatever comes.
+    ends: Instant,
     expires: Duration,
     /// When the broker was last heard, or first asked: kept here, since whoever waits for the next input may stop waiting and
     /// begin anew, more often than the silence may last.
@@ -72,6 +80,8 @@ impl PullLane {
             subscriber,
             link,
             asking: false,
+            outstanding: 0,
+            ends: Instant::now(),
             expires: EXPIRES,
             heard: Instant::now(),
             generation: 0,
@@ -89,8 +99,10 @@ impl PullLane {
 
     /// What `message` means: an input, credit that comes back, or nothing.
     fn read(&mut self, message: async_nats::Message) -> Option<Pulled<Arc<str>>> {
-        let Some(status) = message.status else {
+        // An input has a place to answer to, whatever its publisher wrote where a status stands.
+        let Some(status) = message.status.filter(|_| message.reply.is_none()) else {
             self.refusals = 0;
+            self.outstanding = self.outstanding.saturating_sub(1);
             return self.delivery(message).map(|delivery| Pulled::Delivery(Box::new(delivery)));
         };
         if message.subject.as_str() != self.reply() {
@@ -107,6 +119,7 @@ impl PullLane {
             }
             // The request has expired, or was answered in part: the rest comes back as credit.
             (404 | 408 | 409, Some(credit)) if !is_an_end(message.description.as_deref()) => {
+                self.outstanding = self.outstanding.saturating_sub(credit);
                 Some(Pulled::Expired(credit))
             }
             _ => {
@@ -146,6 +159,7 @@ impl PullLane {
 
     fn lost(&mut self, why: &str) -> Pulled<Arc<str>> {
         self.asking = false;
+        self.outstanding = 0;
         self.pause = None;
         self.generation += 1;
         tracing::debug!(
@@ -175,6 +189,8 @@ impl Lane<Arc<str>> for PullLane {
         let sent = self.client.publish_with_reply(self.request.clone(), self.reply(), ask.to_string().into());
         // One that does not go out is noticed by the silence that follows.
         let _ = tokio::time::timeout(HEARTBEAT, sent).await;
+        self.outstanding += credit;
+        self.ends = Instant::now() + self.expires;
     }
 
     async fn next(&mut self) -> Pulled<Arc<str>> {
@@ -205,8 +221,19 @@ impl Lane<Arc<str>> for PullLane {
         }
     }
 
+    /// Takes what still comes until every request is over. They cannot be called off: to stop listening is all that the
+    /// broker understands, and what it sends before it has heard of that would wait for `ack_wait`, as the client forgets
+    /// a subscription before the server does.
     async fn close(mut self) -> Vec<Delivery<Arc<str>>> {
         let mut left = Vec::new();
+        let over = self.ends + LATE_MAX;
+        while self.outstanding > 0 && self.pause.is_none() && !self.link.borrow().is_down() {
+            match tokio::time::timeout_at(over, self.next()).await {
+                Ok(Pulled::Delivery(delivery)) => left.push(*delivery),
+                Ok(Pulled::Expired(_)) => {}
+                Ok(Pulled::Lost) | Err(_) => break,
+            }
+        }
         if matches!(tokio::time::timeout(CLOSING_MAX, self.subscriber.drain()).await, Ok(Ok(()))) {
             let rest = async {
                 while let Some(message) = self.subscriber.next().await {

@@ -16,6 +16,7 @@ use crate::jetstream::link::Link;
 use crate::jetstream::provision::{ProvisionError, Provisioned, provision};
 use crate::jetstream::pull::PullLane;
 use crate::jetstream::taking::Taking;
+use crate::jetstream::unreadable::{NotLookedThrough, bury_what_cannot_be_read};
 use crate::topology::{self, Topology};
 
 /// How long a look at the broker may take before it counts as not answering.
@@ -54,6 +55,15 @@ pub(crate) enum Missing {
          until its server is started again"
     )]
     Takes(String),
+}
+
+/// Why a connection can be of no use any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// The broker denies what the function needs.
+    Denied(String),
+    /// The client has ended, without being asked to: it met something that it cannot read.
+    Dead,
 }
 
 /// How much of a stream is taken.
@@ -151,23 +161,42 @@ impl Session {
         self.link.clone()
     }
 
-    /// Waits until the broker denies something.
-    pub(crate) async fn denied(&self) -> String {
+    /// Waits until the broker denies something, or the client is dead.
+    pub(crate) async fn over(&self) -> Over {
         let mut link = self.link.clone();
         loop {
             if let Link::Denied(why) = &*link.borrow_and_update() {
-                return why.clone();
+                return Over::Denied(why.clone());
             }
             if link.changed().await.is_err() {
-                // The connection is closed for good, which only the end of the process does.
-                std::future::pending::<()>().await;
+                return Over::Dead;
             }
         }
     }
 
-    /// Sends what is still to be sent, within `most`: the last answers to the broker among it.
-    pub(crate) async fn close(&self, most: Duration) {
-        if !matches!(tokio::time::timeout(most, self.client.flush()).await, Ok(Ok(()))) {
+    /// Buries what the function was given, has not answered, and never can, as its headers are unreadable: the client ends
+    /// its connection, or itself, at them, and would at each redelivery.
+    pub(crate) async fn bury_what_cannot_be_read(
+        &self,
+        function: &'static str,
+        lanes: &[(Stream, usize)],
+    ) -> Result<usize, NotLookedThrough> {
+        let broker = self.broker();
+        let mut buried = 0;
+        for (stream, _) in lanes {
+            buried += bury_what_cannot_be_read(&broker, function, *stream).await?;
+        }
+        Ok(buried)
+    }
+
+    /// Sends what is still to be sent, within `most`: the last answers to the broker among it. It has read them once it
+    /// answers a question that was asked after them; what has only been written may be lost with the process.
+    pub(crate) async fn close(&self, most: Duration, durable: &str, lanes: &[(Stream, usize)]) {
+        let sending = async {
+            let sent = self.client.flush().await.is_ok();
+            sent && !matches!(self.consumers_there(durable, lanes).await, Err(Missing::Answer(_)))
+        };
+        if !matches!(tokio::time::timeout(most, sending).await, Ok(true)) {
             tracing::warn!("the last answers may not have reached the broker");
         }
     }
