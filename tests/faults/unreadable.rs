@@ -11,13 +11,21 @@ use crate::process::question;
 /// The exit code for a failure of the program itself.
 const EXIT_SOFTWARE: Option<i32> = Some(70);
 
-/// Publishes a question to INTAKE with these bytes as headers, as no client would.
-async fn publish_raw(field: &Field, id: &str, headers: &[u8]) -> Vec<u8> {
+/// What a broker takes as one message, unless told otherwise.
+const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+
+/// A question to INTAKE with so much in it.
+fn event(id: &str, padding: usize) -> Vec<u8> {
     let event = serde_json::json!({
-        "id": format!("e-{id}"), "type": "questions.asked", "aggregate_id": id, "data": question(id, 1, 0),
+        "id": format!("e-{id}"), "type": "questions.asked", "aggregate_id": id, "data": question(id, 1, padding),
         "timestamp": "2026-11-21T14:00:00Z", "trace_id": "",
     });
-    let body = event.to_string().into_bytes();
+    event.to_string().into_bytes()
+}
+
+/// Publishes a question to INTAKE with these bytes as headers, as no client would.
+async fn publish_raw(field: &Field, id: &str, headers: &[u8]) -> Vec<u8> {
+    let body = event(id, 0);
     let mut socket = TcpStream::connect(("127.0.0.1", field.server.port)).await.unwrap();
     let connect = br#"CONNECT {"verbose":false,"pedantic":false,"headers":true,"no_responders":true}"#;
     let (length, all) = (headers.len(), headers.len() + body.len());
@@ -98,4 +106,28 @@ pub async fn input_with_unreadable_headers_is_a_dead_letter_and_the_function_goe
     }
     let letters = field.request("$JS.API.STREAM.INFO.DLQ", Value::Null).await;
     assert_eq!(letters["state"]["messages"], 3);
+}
+
+pub async fn input_as_large_as_a_message_may_be_is_a_dead_letter() {
+    let (field, teller) = Field::with_teller().await;
+    let operator = field.operator().await;
+    let client = async_nats::connect(field.server.url()).await.unwrap();
+    // Neither leaves room for anything beside it: the second not even for an empty list of headers.
+    for (count, id, spare) in [(1, "large", 2_000), (2, "largest", 0)] {
+        let body = event(id, MESSAGE_BYTES_MAX - spare - event(id, 0).len());
+        assert_eq!(body.len(), MESSAGE_BYTES_MAX - spare);
+        let answer = client.request("questions.asked", body.clone().into()).await.unwrap();
+        assert!(String::from_utf8_lossy(&answer.payload).contains("seq"), "{:?}", answer.payload);
+        let letters = until(&format!("dead letter of the {id} input: {}", teller.log()), async || {
+            let letters = operator.read("DLQ", "dlq.teller.*", 1).await.ok()?;
+            (letters.len() == count).then_some(letters)
+        })
+        .await;
+        assert!(letters[count - 1].payload == body, "its bytes are kept");
+        until("answer in INTAKE", async || {
+            (operator.lag("INTAKE", "teller").await.ok()? == (0, 0)).then_some(())
+        })
+        .await;
+    }
+    assert!(teller.said("a dead letter holds only the input's bytes") >= 1, "{}", teller.log());
 }
