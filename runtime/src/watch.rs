@@ -84,7 +84,7 @@ pub(crate) async fn look_for_unreadable(
     match tokio::time::timeout(UNREADABLE_MAX, looking).await {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => {
-            tracing::warn!(error = chain(&error), "what is unanswered could not be looked through")
+            tracing::warn!(error = chain(&error), "what is unanswered could not be looked through");
         }
         Err(_) => tracing::warn!("what is unanswered could not be looked through within {UNREADABLE_MAX:?}"),
     }

@@ -155,9 +155,7 @@ impl JetStream {
     async fn publish_one(&self, message: Message, batch: Option<HeaderMap>) -> Result<u64, PublishError> {
         let subject = message.subject.clone();
         let headers = headers(&message, batch);
-        // No headers take no bytes: an input as large as a message may be can still be buried.
-        let headers = (!headers.is_empty()).then_some(headers);
-        let answer = request(&self.client, subject.as_str(), headers, message.payload).await;
+        let answer = request(&self.client, subject.as_str(), Some(headers), message.payload).await;
         let result = match answer {
             Ok(answer) => acknowledged(&answer.payload),
             // That says nothing about the broker.

@@ -73,7 +73,7 @@ impl Observer {
                 let text = error.to_string();
                 match Denial::read(&text) {
                     Some(denial) if denial.can_be_borne() => {
-                        tracing::warn!(error = %denial, "the broker denies something")
+                        tracing::warn!(error = %denial, "the broker denies something");
                     }
                     Some(denial) => self.deny(denial.to_string()),
                     None => tracing::warn!(error = text, "the broker reports an error"),
