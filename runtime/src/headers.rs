@@ -18,6 +18,8 @@ pub const ERROR: &str = "Jetlag-Error";
 pub const ORIGIN: &str = "Jetlag-Origin";
 /// On a redriven input: what makes it another cause than the one that died.
 pub const REDRIVE: &str = "Jetlag-Redrive";
+/// On a retry that `jetlag rescue` has made: a process may have died of the input, so it runs alone.
+pub const SUSPECT: &str = "Jetlag-Suspect";
 /// On an admitted event, a retry and a dead letter: the headers with which the input first came, as JSON: a list of
 /// pairs of name and value. They are data: nothing in them is ever taken for an instruction.
 pub const HEADERS: &str = "Jetlag-Headers";

@@ -1,9 +1,9 @@
-//! A function is away for longer than events are kept: none of its orders is lost, none is charged twice.
+//! Functions are away for longer than events are kept: no order is lost, none is charged twice.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jetlag::topology::{AUDIT, DEAD_LETTERS, RETRY};
+use jetlag::topology::{ADVISORIES, AUDIT, DEAD_LETTERS, RETRY};
 use jetlag_cli::streams::Origin;
 use rustix::process::Signal;
 
@@ -11,52 +11,92 @@ use crate::shop::{Opened, until};
 
 /// How long events are kept: longer than the broker waits for an answer (15 s), as a day is.
 const HORIZON: Duration = Duration::from_secs(30);
-const ORDERS: usize = 40;
+/// The same for the breaker's pause: a probe now and again.
+const BREAKER: [(&str, &str); 1] = [("JETLAG_BREAKER_OPEN_MS", "3000")];
+/// How many orders come at a time.
+const ORDERS: usize = 20;
 
 #[tokio::test]
-async fn orders_outlive_a_function_that_is_away_for_longer_than_the_horizon() {
-    let opened = Opened::keeping(HORIZON).await;
-    // Scaled to zero, or hung: for the broker it is the same.
-    opened.signal("payment", Signal::STOP);
-    place(&opened, 0..ORDERS / 2).await;
-    let reserved = async || opened.events("inventory.reserved.*.*").await.len();
-    until("reservations", async || (reserved().await == ORDERS / 2).then_some(())).await;
-    until("end of their horizon", async || (reserved().await == 0).then_some(())).await;
-    let carried = opened.operator.read(RETRY, "retry.payment.>", 1).await.unwrap();
-    assert_eq!(carried.len(), ORDERS / 2, "each is carried on once");
-    assert!(carried.iter().all(|message| message.header("Jetlag-Attempt") == Some("1")));
-    assert!(carried.iter().all(|message| message.header("traceparent").is_some()));
-    place(&opened, ORDERS / 2..ORDERS).await;
-
-    opened.signal("payment", Signal::CONT);
+async fn orders_outlive_a_gateway_and_a_function_that_are_away_for_longer_than_the_horizon() {
+    let opened = Opened::keeping(HORIZON, &BREAKER).await;
     let gateway = opened.shop.running().companion("gateway").unwrap();
-    until("charges", async || (charges(&opened, &gateway).await.len() == ORDERS).then_some(())).await;
+    // These come as far as payment, which lives, asks the gateway now and again, and holds them.
+    switch(&opened, &gateway, true).await;
+    place(&opened, "unpaid", ORDERS).await;
+    let count = async |filter: &str| opened.events(filter).await.len();
+    until("reservations", async || (count("inventory.reserved.*.*").await == ORDERS).then_some(())).await;
+    // These come as far as inventory. Scaled to zero, or hung: for the broker it is the same.
+    opened.signal("inventory", Signal::STOP);
+    place(&opened, "unreserved", ORDERS).await;
+
+    until("end of the horizon", async || (count("orders.placed.*.*").await == 0).then_some(())).await;
+    let carried = carried(&opened, "inventory").await;
+    assert_eq!(carried.len(), ORDERS, "each is carried on once, though nobody answered");
+    until("end of the reservations", async || (count("inventory.reserved.*.*").await == 0).then_some(()))
+        .await;
+    let waiting: BTreeSet<String> = self::carried(&opened, "payment").await.into_iter().collect();
+    assert_eq!(waiting.len(), ORDERS, "so is each that the gateway was to be asked about");
+    place(&opened, "late", ORDERS).await;
+
+    opened.signal("inventory", Signal::CONT);
+    switch(&opened, &gateway, false).await;
+    let all = 3 * ORDERS;
+    until("charges", async || (charged(&opened, &gateway).await.len() == all).then_some(())).await;
     // The stream of events has forgotten the first of them by now; the trail has not.
-    until("confirmations", async || (confirmed(&opened).await.len() == ORDERS).then_some(())).await;
+    until("confirmations", async || (confirmed(&opened).await.len() == all).then_some(())).await;
     until("end of all retries", async || {
         (opened.operator.stream_state(RETRY).await.ok()?.messages == 0).then_some(())
     })
     .await;
-    let charged = charges(&opened, &gateway).await;
-    assert_eq!(charged.len(), ORDERS, "none charged twice");
-    assert_eq!(charged.into_iter().collect::<BTreeSet<_>>().len(), ORDERS);
-    assert_eq!(confirmed(&opened).await.into_iter().collect::<BTreeSet<_>>().len(), ORDERS);
+    let charged = charged(&opened, &gateway).await;
+    assert_eq!(charged.len(), all, "none is charged twice");
+    assert_eq!(charged.into_iter().collect::<BTreeSet<_>>().len(), all);
+    assert_eq!(confirmed(&opened).await.into_iter().collect::<BTreeSet<_>>().len(), all);
     assert_eq!(opened.operator.stream_state(DEAD_LETTERS).await.unwrap().messages, 0);
+    let functions = ["order", "inventory", "payment", "notification", "audit"].map(str::to_owned);
+    assert_eq!(opened.operator.unanswered(&functions).await.unwrap(), [], "nothing that a check would find");
+    for told in opened.operator.read(ADVISORIES, ">", 1).await.unwrap() {
+        let told = String::from_utf8_lossy(&told.payload).into_owned();
+        assert!(!told.contains(r#""stream":"EVENTS""#), "an event expired in somebody's hands: {told}");
+    }
     opened.shop.close().await;
 }
 
-async fn place(opened: &Opened, numbers: std::ops::Range<usize>) {
-    for number in numbers {
-        let order = format!(r#"{{"order_id":"R-{number}","customer_id":"C","amount":10,"currency":"GBP"}}"#);
+async fn switch(opened: &Opened, gateway: &str, outage: bool) {
+    let control =
+        opened.client.put(format!("{gateway}/control")).json(&serde_json::json!({"outage": outage}));
+    assert!(control.send().await.unwrap().status().is_success());
+}
+
+async fn place(opened: &Opened, name: &str, count: usize) {
+    for number in 0..count {
+        let order =
+            format!(r#"{{"order_id":"{name}-{number}","customer_id":"C","amount":10,"currency":"GBP"}}"#);
         assert_eq!(opened.post("/orders", order).await.0, 202);
     }
 }
 
+/// The subjects of the events that wait for `function` where nothing expires.
+async fn carried(opened: &Opened, function: &str) -> Vec<String> {
+    let mut subjects = Vec::new();
+    for lane in ["retry", "schedule"] {
+        for message in opened.operator.read(RETRY, &format!("{lane}.{function}.>"), 1).await.unwrap() {
+            assert!(message.header("traceparent").is_some(), "{} has no trace", message.subject);
+            if function == "inventory" {
+                assert_eq!(message.header("Jetlag-Attempt"), Some("1"), "nobody tried it");
+            }
+            subjects.push(message.header("Jetlag-Subject").unwrap().to_owned());
+        }
+    }
+    subjects
+}
+
 /// The orders that the gateway has charged.
-async fn charges(opened: &Opened, gateway: &str) -> Vec<String> {
+async fn charged(opened: &Opened, gateway: &str) -> Vec<String> {
     let ledger = opened.client.get(format!("{gateway}/ledger")).send().await.unwrap();
     let ledger: serde_json::Value = ledger.json().await.unwrap();
-    ledger["charges"].as_array().unwrap().iter().map(ToString::to_string).collect()
+    let charges = ledger["charges"].as_array().unwrap().iter();
+    charges.map(|charge| charge["order_id"].as_str().unwrap().to_owned()).collect()
 }
 
 /// The subjects of the confirmations in the trail.

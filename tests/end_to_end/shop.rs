@@ -36,8 +36,8 @@ impl Opened {
     }
 
     /// One that keeps events for `horizon`.
-    pub async fn keeping(horizon: Duration) -> Self {
-        Self::open(&[], horizon).await
+    pub async fn keeping(horizon: Duration, env: &[(&str, &str)]) -> Self {
+        Self::open(env, horizon).await
     }
 
     async fn open(env: &[(&str, &str)], horizon: Duration) -> Self {

@@ -67,7 +67,7 @@ impl Isolation {
     /// time, or this process gave back the delivery before.
     pub(crate) fn trusts<R>(&self, delivery: &Delivery<R>) -> bool {
         if delivery.delivered <= 1 {
-            return true;
+            return is_clean(delivery);
         }
         let given_back = self.given_back.lock().unwrap_or_else(PoisonError::into_inner);
         let last = given_back.deliveries.get(&(delivery.stream, delivery.sequence));
@@ -323,7 +323,8 @@ pub(crate) async fn give_back_unrun<B: Broker>(
     let of = Occasion::of(delivery);
     let subject = Subject::of_mark(function, cause_id);
     if let Ok(mut marked) = Marked::read(broker, subject, MARK_KEPT).await
-        && (delivery.delivered <= 1 || marked.mark.released.as_ref() == Some(&of.before()))
+        && (delivery.delivered <= 1 && is_clean(delivery)
+            || marked.mark.released.as_ref() == Some(&of.before()))
     {
         let recorded = marked.change_if_easy(broker, |mark| {
             Change::Write(Mark { released: Some(of.clone()), ..mark.clone() })
@@ -333,6 +334,25 @@ pub(crate) async fn give_back_unrun<B: Broker>(
         }
     }
     broker.give_back(&delivery.receipt, Duration::ZERO).await;
+}
+
+/// Whether `delivery`, the first of its message, is not of an input that was carried on as a suspect.
+fn is_clean<R>(delivery: &Delivery<R>) -> bool {
+    delivery.stream != Stream::Retry || delivery.header(headers::SUSPECT).is_none()
+}
+
+/// Whether a process may have died of the input that came in `delivery` to one who does not run it.
+pub(crate) async fn is_suspect<B: Broker>(
+    broker: &B,
+    function: &str,
+    cause_id: &str,
+    delivery: &Delivery<B::Receipt>,
+) -> bool {
+    if delivery.delivered <= 1 {
+        return false;
+    }
+    let marked = Marked::read(broker, Subject::of_mark(function, cause_id), MARK_KEPT).await;
+    !marked.is_ok_and(|marked| marked.mark.released == Some(Occasion::of(delivery).before()))
 }
 
 /// Whether nothing speaks against the input of `delivery`, as far as this process or the broker knows.

@@ -20,7 +20,7 @@ use crate::core::broker::{
     Archive, Broker, Delivery, Expect, Kept, Lane, Message, PublishError, Pulled, Stored, Stream,
 };
 use crate::core::dead_letter::bury_the_rest;
-use crate::core::isolation::give_back_unrun;
+use crate::core::isolation::{give_back_unrun, is_suspect};
 use crate::core::known::{Answered, Known, unreadable_id};
 use crate::core::originals::Originals;
 use crate::headers;
@@ -35,8 +35,8 @@ const QUIET: Duration = Duration::from_secs(1);
 /// How often one event is tried in one round, and the wait before it is tried again.
 const TRIES_MAX: u32 = 4;
 const TRY_AGAIN: Duration = Duration::from_secs(1);
-/// How often in a row the oldest event may be too old and in somebody's hands before the round ends, and the longest wait
-/// before the next look.
+/// How often in a row the oldest event may be too old and nothing come of it before the round ends, and the longest wait
+/// before the next look. What is in somebody's hands at two looks in a row is carried on without being pulled.
 const FRUITLESS_MAX: u32 = 8;
 const FRUITLESS_PAUSE_MAX: Duration = Duration::from_secs(15);
 /// How many inputs are looked up at a time.
@@ -55,8 +55,8 @@ pub(crate) trait Backlog<R> {
     /// A way to pull them.
     type Lane: Lane<R>;
 
-    /// When the oldest was stored; nothing if all are answered for.
-    fn oldest(&self) -> impl Future<Output = Result<Option<OffsetDateTime>, Unavailable>> + Send;
+    /// The oldest, in whoever's hands it is, with a receipt that answers for it; nothing if all are answered for.
+    fn oldest(&self) -> impl Future<Output = Result<Option<Delivery<R>>, Unavailable>> + Send;
 
     /// Opens the consumer's lane.
     fn open(&self) -> impl Future<Output = Result<Self::Lane, Unavailable>> + Send;
@@ -107,9 +107,9 @@ impl<'r, B: Broker> Rescue<'r, B> {
         Self { broker, function, horizon, before, until: Instant::now() + horizon / ROUNDS_PER_HORIZON }
     }
 
-    /// Carries on the events that are too old, until there is none any more, or they are all in somebody's hands.
+    /// Carries on the events that are too old, until there is none any more.
     pub(crate) async fn events(&self, backlog: &impl Backlog<B::Receipt>) -> Result<Rescued, Unavailable> {
-        let (mut done, mut fruitless) = (Rescued::default(), 0);
+        let (mut done, mut fruitless, mut settled) = (Rescued::default(), 0, 0);
         let pause = (self.horizon / LAST_PART_OF_HORIZON).min(FRUITLESS_PAUSE_MAX);
         while Instant::now() < self.until && fruitless < FRUITLESS_MAX {
             if fruitless > 0 {
@@ -117,14 +117,24 @@ impl<'r, B: Broker> Rescue<'r, B> {
             }
             fruitless += 1;
             let Ok(oldest) = backlog.oldest().await else { continue };
-            if oldest.is_none_or(|oldest| oldest >= self.before) {
-                return Ok(done);
+            let Some(oldest) = oldest.filter(|oldest| oldest.time < self.before) else { return Ok(done) };
+            let mut now = self.pull_and_carry(backlog.open().await?).await;
+            let is_barren = now.carried + now.answered + now.late + now.failed == 0;
+            if is_barren && fruitless > 1 && settled != oldest.sequence {
+                // It goes from hand to hand, as the probe of an open breaker does, and may never come here.
+                if let Ok(Some(held)) = backlog.oldest().await
+                    && held.sequence == oldest.sequence
+                {
+                    settled = held.sequence;
+                    now += self.settle_held(&held).await;
+                }
             }
-            let pulled = self.pull_and_carry(backlog.open().await?).await;
-            if pulled.carried + pulled.answered > 0 {
+            if now.carried + now.answered > 0 {
                 fruitless = 0;
             }
-            done += pulled;
+            // What is late at one look is so at the next.
+            now.late = now.late.saturating_sub(done.late);
+            done += now;
         }
         // Of those that are too old and cannot be had, one is known.
         done.failed = done.failed.max(1);
@@ -134,15 +144,18 @@ impl<'r, B: Broker> Rescue<'r, B> {
     /// Carries on the events that are too old, as far as `lane` gives them, and gives back the others.
     async fn pull_and_carry(&self, mut lane: impl Lane<B::Receipt>) -> Rescued {
         let mut done = Rescued::default();
-        let (mut size, mut young) = (BATCH_FIRST, VecDeque::new());
+        let (mut size, mut young, mut unsettled) = (BATCH_FIRST, VecDeque::new(), Vec::new());
         loop {
             let (old, is_end) = self.pull(&mut lane, size, &mut young).await;
             let is_barren = old.is_empty();
             let mut settling = futures::stream::iter(old)
-                .map(|delivery| async move { self.settle(&delivery).await })
+                .map(|delivery| async move { (self.settle(&delivery).await, delivery) })
                 .buffer_unordered(LOOKUPS_MAX);
-            while let Some(one) = settling.next().await {
+            while let Some((one, delivery)) = settling.next().await {
                 done += one;
+                if one.failed + one.late > 0 {
+                    unsettled.push(delivery);
+                }
             }
             drop(settling);
             if is_end || is_barren || Instant::now() >= self.until {
@@ -155,6 +168,10 @@ impl<'r, B: Broker> Rescue<'r, B> {
         for delivery in young.iter().chain(&left) {
             self.give_back(delivery).await;
             done.given_back += 1;
+        }
+        // They are left to the function for as long as they are there.
+        for delivery in &unsettled {
+            self.give_back(delivery).await;
         }
         done
     }
@@ -198,22 +215,17 @@ impl<'r, B: Broker> Rescue<'r, B> {
 
     /// Answers for one event, or sees to it that somebody will.
     async fn settle(&self, delivery: &Delivery<B::Receipt>) -> Rescued {
-        let stored = stored_of(delivery);
-        let mut tried = self.carried(&stored, delivery.time).await;
+        let mut tried = self.carried(delivery, false).await;
         for _ in 1..TRIES_MAX {
             if tried.is_ok() {
                 break;
             }
             tokio::time::sleep(TRY_AGAIN).await;
             self.broker.in_progress(&delivery.receipt).await;
-            tried = self.carried(&stored, delivery.time).await;
+            tried = self.carried(delivery, false).await;
         }
         match tried {
-            // Nothing is known of it: it is left to the function for as long as it is there.
-            Ok(done @ Rescued { late: 1.., .. }) => {
-                self.give_back(delivery).await;
-                done
-            }
+            Ok(done @ Rescued { late: 1.., .. }) => done,
             Ok(done) => {
                 self.broker.ack(&delivery.receipt).await;
                 done
@@ -225,9 +237,21 @@ impl<'r, B: Broker> Rescue<'r, B> {
                     error = crate::failure::chain(&error),
                     "an event that will expire could not be carried on: the next round tries again"
                 );
-                self.give_back(delivery).await;
                 Rescued { failed: 1, ..Rescued::default() }
             }
+        }
+    }
+
+    /// Answers for an event that is in somebody's hands, or sees to it that somebody will. Whoever has it may go on: a
+    /// guard stands against what runs twice, and an answer to any delivery of it counts.
+    async fn settle_held(&self, held: &Delivery<B::Receipt>) -> Rescued {
+        match self.carried(held, true).await {
+            Ok(done @ Rescued { late: 1.., .. }) => done,
+            Ok(done) => {
+                self.broker.ack(&held.receipt).await;
+                done
+            }
+            Err(_) => Rescued { failed: 1, ..Rescued::default() },
         }
     }
 
@@ -235,13 +259,15 @@ impl<'r, B: Broker> Rescue<'r, B> {
         self.broker.now() >= time + (self.horizon - self.horizon / LAST_PART_OF_HORIZON)
     }
 
-    async fn carried(&self, stored: &Stored, time: OffsetDateTime) -> Result<Rescued, PublishError> {
-        let known = Known::of(self.function, Stream::Events, stored);
+    /// Sees to it that the input of `delivery` is answered for. One that is held by somebody else may be killing him.
+    async fn carried(&self, delivery: &Delivery<B::Receipt>, is_held: bool) -> Result<Rescued, PublishError> {
+        let (stored, time) = (stored_of(delivery), delivery.time);
+        let known = Known::of(self.function, Stream::Events, &stored);
         let unknown = |unavailable: Unavailable| PublishError::Ambiguous(unavailable.to_string());
         match known.answered(self.broker, self.function).await.map_err(unknown)? {
             Answered::Yes => Ok(Rescued { answered: 1, ..Rescued::default() }),
             Answered::HalfDead(reason) => {
-                let delivery = delivery_of(Stream::Events, stored.clone(), time);
+                let delivery = delivery_of(Stream::Events, stored, time);
                 bury_the_rest(self.broker, &delivery, self.function, &known, reason).await?;
                 Ok(Rescued { answered: 1, ..Rescued::default() })
             }
@@ -257,7 +283,10 @@ impl<'r, B: Broker> Rescue<'r, B> {
                 Ok(Rescued { answered: 1, ..Rescued::default() })
             }
             Answered::No => {
-                let message = carrier(self.function, &known, stored, 0);
+                let mut message = carrier(self.function, &known, &stored, 0);
+                if is_held || is_suspect(self.broker, self.function, &known.id, delivery).await {
+                    message.headers.push((headers::SUSPECT, "true".to_owned()));
+                }
                 match self.broker.publish(Stream::Retry, vec![message]).await {
                     // Refused: an earlier round had got so far.
                     Ok(_) | Err(PublishError::Refused) => Ok(Rescued { carried: 1, ..Rescued::default() }),
@@ -369,3 +398,6 @@ pub(crate) fn carrier(function: &str, known: &Known, stored: &Stored, instead_of
     message.expect = Some(Expect { sequence: instead_of, scope: None });
     message
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,8 +66,16 @@ struct Advisory {
     reason: Option<String>,
 }
 
+/// How the broker calls it that a message went, by its age or by hand, that was delivered and not acknowledged.
+const DELETED: &str = "Unacknowledged message was deleted";
+/// The same in our words.
+const WENT: &str = "it expired, or was deleted, while its function had it and had not answered for it";
+
 impl Advisory {
     fn why(&self, subject: &str) -> String {
+        if self.reason.as_deref() == Some(DELETED) {
+            return WENT.to_owned();
+        }
         if subject.contains(".MSG_TERMINATED.") {
             let reason =
                 self.reason.as_deref().filter(|reason| !reason.is_empty()).unwrap_or("no reason told");
@@ -119,8 +127,10 @@ impl Operator {
         let mut unanswered = Vec::new();
         for mut one in found {
             match self.input(&one).await? {
-                // An event that has expired cannot be looked up any more.
-                None if one.stream == EVENTS => {}
+                // Somebody gave it up, and whether it was answered for cannot be looked up any more.
+                None if one.stream == EVENTS && one.why != WENT => {}
+                // Nothing expires there. Whoever deleted it knew: the rescue deletes only what was answered for.
+                None if one.stream != EVENTS && one.why == WENT => {}
                 None => unanswered.push(one),
                 Some(stored) => {
                     if !self.is_answered(&one, &stored).await? {
@@ -267,5 +277,26 @@ fn stream_of(name: &str) -> Option<Stream> {
         RETRY => Some(Stream::Retry),
         INTAKE => Some(Stream::Intake),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(kind: &str, rest: &str) -> String {
+        let subject = format!("$JS.EVENT.ADVISORY.CONSUMER.{kind}.EVENTS.payment");
+        let json = format!(
+            r#"{{"timestamp":"2026-11-21T18:49:56.146167442Z","stream":"EVENTS","consumer":"payment","stream_seq":2,{rest}}}"#
+        );
+        serde_json::from_str::<Advisory>(&json).unwrap().why(&subject)
+    }
+
+    #[test]
+    fn what_expired_is_told_from_what_somebody_gave_up() {
+        let expired = r#""consumer_seq":2,"deliveries":1,"reason":"Unacknowledged message was deleted""#;
+        assert_eq!(why("MSG_TERMINATED", expired), WENT);
+        assert_eq!(why("MSG_TERMINATED", r#""reason":"bad""#), "somebody terminated it: bad");
+        assert!(why("MAX_DELIVERIES", r#""deliveries":3"#).starts_with("it was delivered 3 times"));
     }
 }

@@ -256,6 +256,12 @@ fn is_an_end(description: Option<&str>) -> bool {
     })
 }
 
+/// The subject of an answer to whatever delivery of the message there was last: the broker goes by the sequence in the
+/// stream alone, and knows the rest itself.
+pub(super) fn receipt_of(stream: &str, durable: &str, sequence: u64) -> Arc<str> {
+    format!("$JS.ACK.{stream}.{durable}.1.{sequence}.1.0.0").into()
+}
+
 /// What the subject of an answer tells of its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
@@ -304,5 +310,7 @@ mod tests {
         assert_eq!(place("$JS.ACK.EVENTS.payment.2.77.5.1700000000000000000.0"), told(2, 77));
         assert_eq!(place("$JS.ACK.hub.ACC.EVENTS.payment.1.9.9.1700000000000000000.3.x"), told(1, 9));
         assert_eq!(place("_INBOX.x"), None);
+        let made = place(&receipt_of("EVENTS", "payment", 77)).unwrap();
+        assert_eq!((made.delivered, made.sequence), (1, 77));
     }
 }

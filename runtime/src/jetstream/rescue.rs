@@ -5,11 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::core::broker::Stream;
+use crate::core::broker::{Delivery, Kept, Stored, Stream};
 use crate::core::rescue::{Backlog, Rescue, Rescued};
+use crate::jetstream::archive::kept;
 use crate::jetstream::broker::JetStream;
-use crate::jetstream::operator::{Operator, OperatorError, read_some};
-use crate::jetstream::pull::PullLane;
+use crate::jetstream::operator::{Operator, OperatorError, ReadMessage, read_some};
+use crate::jetstream::pull::{PullLane, receipt_of};
 use crate::state::Unavailable;
 use crate::subject::Subject;
 use crate::topology::{EVENTS, INTAKE, RETRY};
@@ -76,18 +77,28 @@ impl Operator {
         stream: &str,
         durable: &str,
     ) -> Result<Option<OffsetDateTime>, OperatorError> {
+        Ok(self.first_unanswered(stream, durable).await?.map(|message| message.stored_at))
+    }
+
+    /// The oldest message of `stream` that the consumer `durable` has not been answered for: the first that it covers
+    /// behind its floor, below which everything is acknowledged.
+    async fn first_unanswered(
+        &self,
+        stream: &str,
+        durable: &str,
+    ) -> Result<Option<ReadMessage>, OperatorError> {
         let info = self.ask(&format!("$JS.API.CONSUMER.INFO.{stream}.{durable}")).await?;
         let number = |path: &str| info.pointer(path).and_then(Value::as_u64).unwrap_or_default();
         if number("/num_pending") + number("/num_ack_pending") == 0 {
             return Ok(None);
         }
         let from = number("/ack_floor/stream_seq") + 1;
-        let mut oldest = None;
+        let mut first: Option<ReadMessage> = None;
         for filter in filters(&info) {
-            let first = read_some(&self.client(), stream, &filter, from, 1).await?.into_iter().next();
-            oldest = oldest.into_iter().chain(first.map(|message| message.stored_at)).min();
+            let found = read_some(&self.client(), stream, &filter, from, 1).await?.into_iter().next();
+            first = first.into_iter().chain(found).min_by_key(|message| message.sequence);
         }
-        Ok(oldest)
+        Ok(first)
     }
 
     /// One round for one function, whose events expire after `horizon`: carries on what is older than half of it, and
@@ -156,9 +167,15 @@ struct EventsOf<'o> {
 impl Backlog<std::sync::Arc<str>> for EventsOf<'_> {
     type Lane = PullLane;
 
-    async fn oldest(&self) -> Result<Option<OffsetDateTime>, Unavailable> {
-        let oldest = self.operator.oldest_unanswered(EVENTS, self.function).await;
-        oldest.map_err(|error| Unavailable(error.to_string()))
+    async fn oldest(&self) -> Result<Option<Delivery<std::sync::Arc<str>>>, Unavailable> {
+        let oldest = self.operator.first_unanswered(EVENTS, self.function).await;
+        let oldest = oldest.map_err(|error| Unavailable(error.to_string()))?;
+        Ok(oldest.map(kept).map(|Kept { stored, time }| {
+            let Stored { subject, sequence, headers, payload } = stored;
+            let receipt = receipt_of(EVENTS, self.function, sequence);
+            let stream = Stream::Events;
+            Delivery { stream, subject, headers, payload, sequence, time, delivered: 1, receipt }
+        }))
     }
 
     async fn open(&self) -> Result<PullLane, Unavailable> {

@@ -140,11 +140,11 @@ impl Server {
         covered.take(size).collect()
     }
 
-    /// When the oldest message was stored that the consumer is to deliver and that is not acknowledged.
-    pub(crate) fn oldest(&mut self, number: usize) -> Option<OffsetDateTime> {
+    /// The oldest message that the consumer is to deliver and that is not acknowledged, in whoever's hands it is.
+    pub(crate) fn oldest(&mut self, number: usize) -> Option<Delivery<Receipt>> {
         let (consumer, log) = self.consumer_and_log(number)?;
         let sequence = consumer.oldest(log)?;
-        Some(epoch() + log.entry(sequence)?.at)
+        self.delivery(number, sequence, 1)
     }
 
     /// Takes one message out of `stream`, as an operator does.

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use time::OffsetDateTime;
-
-use crate::core::broker::Stream;
+use crate::core::broker::{Delivery, Stream};
 use crate::core::rescue::{Backlog, ROUNDS_PER_HORIZON, Rescue};
 use crate::memory::server::Receipt;
 use crate::state::Unavailable;
@@ -41,7 +39,7 @@ struct Inlet {
 impl Backlog<Receipt> for Inlet {
     type Lane = NetworkLane;
 
-    async fn oldest(&self) -> Result<Option<OffsetDateTime>, Unavailable> {
+    async fn oldest(&self) -> Result<Option<Delivery<Receipt>>, Unavailable> {
         self.connection.step().await;
         let (now, mut wire) = (self.connection.network.now(), self.connection.network.lock());
         wire.server.expire(now);
