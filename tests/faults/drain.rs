@@ -19,6 +19,8 @@ const DRAINS: usize = 4;
 const STREAMS: [&str; 3] = ["EVENTS", "RETRY", "INTAKE"];
 /// The time between two bursts of inputs: less than a process can do, so that it has always asked for more than comes.
 const PAUSE: Duration = Duration::from_millis(80);
+/// How often it is looked again whether something is stuck.
+const LOOKS: usize = 10;
 /// How many inputs come at a time.
 const BURST: usize = 8;
 
@@ -40,7 +42,15 @@ pub async fn drained_process_leaves_nothing_that_waits_for_ack_wait() {
         teller.stop();
         assert_eq!(teller.exit_code().await, Some(0), "{}", teller.log());
         for stream in STREAMS {
-            let unanswered = stuck(&field, &client, stream).await;
+            // The server takes note of answers a moment after it has read them; what is stuck is so for `ack_wait`.
+            let mut unanswered = stuck(&field, &client, stream).await;
+            for _ in 0..LOOKS {
+                if unanswered == 0 {
+                    break;
+                }
+                tokio::time::sleep(PAUSE).await;
+                unanswered = stuck(&field, &client, stream).await;
+            }
             if unanswered > 0 {
                 left.push((drain, stream, unanswered));
             }
