@@ -17,6 +17,8 @@ use shop::Shop;
 const LIMIT: Duration = Duration::from_secs(60);
 /// Short, so that an event is soon half as old; the broker waits 15 s for an answer.
 const HORIZON: Duration = Duration::from_secs(40);
+/// A moment less than the broker waits for an answer.
+const ACK_WAIT: Duration = Duration::from_secs(14);
 
 impl Shop {
     fn jetlag(&self, arguments: &[&str]) -> Output {
@@ -100,9 +102,14 @@ async fn what_no_function_answered_for_is_found_and_sent_again() {
     answer(&client, "EVENTS", "-NAK").await;
     sell(&client, "e3").await;
     answer(&client, "EVENTS", "+WPI").await;
+    let begun = Instant::now();
 
-    until("both are found, and the consumer", async || shop.check(&[]).1.len() == 3).await;
-    let (code, findings) = shop.check(&[]);
+    until("both are found, and the consumer", async || shop.check(&[]).1.len() >= 3).await;
+    let (code, mut findings) = shop.check(&[]);
+    // What somebody works on is no finding, until the broker has waited too long for a sign of that.
+    if begun.elapsed() > ACK_WAIT {
+        findings.retain(|finding| !finding.to_string().contains("sales.made.S-1.e3"));
+    }
     let kinds: Vec<_> = findings.iter().map(|finding| finding["kind"].as_str().unwrap()).collect();
     assert_eq!((code, kinds), (Some(1), vec!["differs", "unanswered", "unanswered"]));
     let told = |finding: &Value, words: &[&str]| {
@@ -124,7 +131,8 @@ async fn what_no_function_answered_for_is_found_and_sent_again() {
         let header = |name: &str| headers.get(name).map(|value| value.as_str().to_owned());
         assert_eq!(header("Jetlag-Subject").as_deref(), Some(&*format!("sales.made.S-1.{id}")));
         assert_eq!(header("Jetlag-Attempt").as_deref(), Some("1"));
-        assert_eq!(header("Shop-Door").as_deref(), Some("left"), "its own headers are kept");
+        let own = header("Jetlag-Headers").unwrap_or_default();
+        assert!(own.contains(r#"["Shop-Door","left"]"#), "its own headers are kept: {own}");
         assert!(header("traceparent").is_some() && again.subject.starts_with("retry.clerk."));
     }
     running.drain().await;
