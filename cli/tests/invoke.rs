@@ -1,5 +1,7 @@
 //! `jetlag invoke`, as its user runs it: the command, each function's own program, and the companions that it needs.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may panic: that is how they fail")]
+
 use std::process::{Command, Output, Stdio};
 use std::sync::Once;
 
