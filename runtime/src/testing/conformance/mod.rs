@@ -1,5 +1,5 @@
 //! Conformance: small properties of a broker, each written once and held against the simulated and the real one, so that
-//! the simulation stays honest. [`battery`] is the table of contents.
+//! the simulation stays honest. `battery` is the table of contents.
 
 mod battery;
 pub(crate) mod rig;
