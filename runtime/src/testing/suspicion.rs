@@ -70,6 +70,13 @@ impl Suspicion {
         self.arrived.entry(key).or_insert(now);
     }
 
+    /// A process of `function` tells the broker that it is done with the message under `sequence` that brought `input`: it has
+    /// come to an end. If the broker forgets that, it forgets how often it has delivered it as well, by which crash
+    /// isolation goes.
+    pub(crate) fn acked(&mut self, function: &'static str, input: &Subject, sequence: u64) {
+        self.fallen.retain(|(of, subject, _, at), _| *of != function || subject != input || *at != sequence);
+    }
+
     /// `process` answers for a delivery: whatever it did with it alone is over.
     pub(crate) fn answered(&mut self, process: u32, stream: Stream, receipt: Receipt) {
         let Receipt { sequence, delivered, .. } = receipt;

@@ -187,6 +187,7 @@ impl Witness {
             }
             Stream::Events | Stream::Retry => {
                 let (cause, attempt) = Cause::of(function, stream, stored);
+                self.suspicion.acked(function, &cause.subject, stored.sequence);
                 let fate = self.fates.get(&cause);
                 fate.is_some_and(|fate| {
                     fate.is_ended()
