@@ -1,5 +1,6 @@
 //! What a simulation leaves behind, for a test to look at.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::core::redrive::redrive;
 use crate::dead_letter::DeadLetter as Letter;
 use crate::event::Envelope;
 use crate::handler::Bindings;
+use crate::headers;
 use crate::memory::server::log::Entry;
 use crate::subject::Subject;
 use crate::testing::network::connection::{Connection, Life};
@@ -76,6 +78,24 @@ impl World {
             Some((entry.at, P::decode(P::TYPE, &envelope.data).ok()?))
         };
         events.filter_map(payload).collect()
+    }
+
+    /// How many messages brought inputs about `aggregate_id` to `function`, by attempt. An attempt has several where the
+    /// attempt before it ran twice: each is delivered a first time.
+    pub fn messages(&self, function: &str, aggregate_id: &str) -> BTreeMap<u32, u32> {
+        let wire = self.network.lock();
+        let lane = format!("retry.{function}.");
+        let retries = wire.server.log(Stream::Retry).history().filter(|entry| {
+            let input = entry.stored.header(headers::SUBJECT).map(Subject::from_broker);
+            let about = input.and_then(|input| input.parse_event()).map(|parts| parts.aggregate_id);
+            entry.stored.subject.as_str().starts_with(&lane) && about.as_deref() == Some(aggregate_id)
+        });
+        let mut messages = BTreeMap::from([(1, 1)]);
+        for retry in retries {
+            let attempt = retry.stored.header(headers::ATTEMPT).and_then(|text| text.parse().ok());
+            *messages.entry(attempt.unwrap_or(1)).or_default() += 1;
+        }
+        messages
     }
 
     /// Every value that a piece of state ever had, in order.
