@@ -28,6 +28,8 @@ pub(crate) struct Suspicion {
     arrived: HashMap<(u32, String, u64), Duration>,
     /// Inputs whose process died while they were at work, and when it did last.
     fallen: HashMap<Work, Duration>,
+    /// What somebody has told the broker to be done: whoever dies at work on that makes no suspect of it either.
+    settled: HashSet<(&'static str, Subject, u64)>,
     /// Lone runs that were announced, by mark: whose they are, and whether they have ended. A broker that forgets an
     /// acknowledgement counts deliveries anew, so that one occasion may have several runs.
     announced: HashMap<(Subject, LoneRun), (u32, bool)>,
@@ -75,6 +77,7 @@ impl Suspicion {
     /// isolation goes.
     pub(crate) fn acked(&mut self, function: &'static str, input: &Subject, sequence: u64) {
         self.fallen.retain(|(of, subject, _, at), _| *of != function || subject != input || *at != sequence);
+        self.settled.insert((function, input.clone(), sequence));
     }
 
     /// `process` answers for a delivery: whatever it did with it alone is over.
@@ -138,7 +141,10 @@ impl Suspicion {
     /// `process` died.
     pub(crate) fn died(&mut self, now: Duration, process: u32) {
         for work in self.running.remove(&process).unwrap_or_default() {
-            self.fallen.insert(work, now);
+            let (function, input, _, sequence) = &work;
+            if !self.settled.contains(&(*function, input.clone(), *sequence)) {
+                self.fallen.insert(work, now);
+            }
         }
         for ((mark, _), (owner, has_ended)) in &mut self.announced {
             if *owner == process && !*has_ended {
