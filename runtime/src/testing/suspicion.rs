@@ -47,15 +47,7 @@ impl Suspicion {
     /// `process` sends `messages` to the stream of events.
     pub(crate) fn sent(&mut self, process: u32, messages: &[Message]) {
         for message in messages {
-            let is_mark = message.subject.as_str().contains("._jetlag%2Fmark%2F");
-            let Some(mark) = is_mark.then(|| serde_json::from_slice::<Mark>(&message.payload).ok()).flatten()
-            else {
-                continue;
-            };
-            for ((subject, run), (owner, has_ended)) in &mut self.announced {
-                let is_there = mark.lone_runs.contains(run);
-                *has_ended |= *owner == process && *subject == message.subject && !is_there;
-            }
+            let Some(mark) = mark(&message.subject, &message.payload) else { continue };
             for run in &mark.lone_runs {
                 let key = (message.subject.clone(), run.clone());
                 self.announced.entry(key).or_insert((process, false));
@@ -63,6 +55,15 @@ impl Suspicion {
             if mark.lone_runs.len() > LONE_RUNS_MAX {
                 self.objections.push(format!("{} has {} lone runs", message.subject, mark.lone_runs.len()));
             }
+        }
+    }
+
+    /// A message was stored in the stream of events. A run alone is over once the mark says so there: whoever dies before that
+    /// has died in it, as far as anybody can know.
+    pub(crate) fn stored(&mut self, stored: &Stored) {
+        let Some(mark) = mark(&stored.subject, &stored.payload) else { return };
+        for ((subject, run), (_, has_ended)) in &mut self.announced {
+            *has_ended |= *subject == stored.subject && !mark.lone_runs.contains(run);
         }
     }
 
@@ -174,6 +175,12 @@ impl Suspicion {
                 .push(format!("{input} is convicted, and {deaths} processes died in a lone run of it"));
         }
     }
+}
+
+/// The mark of an input, if that is what a message is.
+fn mark(subject: &Subject, json: &[u8]) -> Option<Mark> {
+    let is_mark = subject.as_str().contains("._jetlag%2Fmark%2F");
+    is_mark.then(|| serde_json::from_slice(json).ok()).flatten()
 }
 
 fn work(terms: &Terms, input: &Input) -> Work {

@@ -86,7 +86,10 @@ impl Witness {
     /// `stored` was published, together with whatever else has the same `publish`.
     pub(crate) fn published(&mut self, stream: Stream, publish: u64, stored: &Stored) {
         match stream {
-            Stream::Events => self.committed(publish, stored),
+            Stream::Events => {
+                self.suspicion.stored(stored);
+                self.committed(publish, stored);
+            }
             Stream::Retry => self.scheduled(stored),
             Stream::DeadLetters => self.letter(stored),
             Stream::Intake | Stream::Audit => {}
