@@ -17,6 +17,15 @@ use crate::subject::Subject;
 /// messages, where the attempt before it ran twice: who dies of one makes no suspect of another.
 type Work = (&'static str, Subject, u32, u64);
 
+/// A run alone that a process has told, or tries to tell, the broker of.
+#[derive(Debug)]
+struct Announced {
+    owner: u32,
+    has_ended: bool,
+    /// Whether the broker has it.
+    is_stored: bool,
+}
+
 /// What was seen.
 #[derive(Debug, Default)]
 pub(crate) struct Suspicion {
@@ -30,9 +39,9 @@ pub(crate) struct Suspicion {
     fallen: HashMap<Work, Duration>,
     /// What somebody has told the broker to be done: whoever dies at work on that makes no suspect of it either.
     settled: HashSet<(&'static str, Subject, u64)>,
-    /// Lone runs that were announced, by mark: whose they are, and whether they have ended. A broker that forgets an
+    /// Lone runs that were announced, by mark. A broker that forgets an
     /// acknowledgement counts deliveries anew, so that one occasion may have several runs.
-    announced: HashMap<(Subject, LoneRun), (u32, bool)>,
+    announced: HashMap<(Subject, LoneRun), Announced>,
     /// How many processes died in a lone run, by mark.
     deaths: HashMap<Subject, usize>,
     objections: Vec<String>,
@@ -50,7 +59,8 @@ impl Suspicion {
             let Some(mark) = mark(&message.subject, &message.payload) else { continue };
             for run in &mark.lone_runs {
                 let key = (message.subject.clone(), run.clone());
-                self.announced.entry(key).or_insert((process, false));
+                let announced = Announced { owner: process, has_ended: false, is_stored: false };
+                self.announced.entry(key).or_insert(announced);
             }
             if mark.lone_runs.len() > LONE_RUNS_MAX {
                 self.objections.push(format!("{} has {} lone runs", message.subject, mark.lone_runs.len()));
@@ -62,8 +72,12 @@ impl Suspicion {
     /// has died in it, as far as anybody can know.
     pub(crate) fn stored(&mut self, stored: &Stored) {
         let Some(mark) = mark(&stored.subject, &stored.payload) else { return };
-        for ((subject, run), (_, has_ended)) in &mut self.announced {
-            *has_ended |= *subject == stored.subject && !mark.lone_runs.contains(run);
+        for ((_, run), announced) in self.announced.iter_mut().filter(|((of, _), _)| *of == stored.subject) {
+            match (mark.lone_runs.contains(run), announced.is_stored) {
+                (true, false) => (announced.is_stored, announced.has_ended) = (true, false),
+                (false, true) => announced.has_ended = true,
+                _ => {}
+            }
         }
     }
 
@@ -85,15 +99,15 @@ impl Suspicion {
     pub(crate) fn answered(&mut self, process: u32, stream: Stream, receipt: Receipt) {
         let Receipt { sequence, delivered, .. } = receipt;
         let answered = Occasion { stream: format!("{stream:?}"), sequence, delivered };
-        for ((_, run), (owner, has_ended)) in &mut self.announced {
-            *has_ended |= *owner == process && run.of == answered;
+        for ((_, run), announced) in &mut self.announced {
+            announced.has_ended |= announced.owner == process && run.of == answered;
         }
     }
 
     /// A handler begins to run in `process`.
     pub(crate) fn began(&mut self, process: u32, terms: &Terms, inputs: &[&Input]) {
         let beside = self.running.get(&process).map_or(0, Vec::len);
-        let is_announced = self.announced.values().any(|&(owner, has_ended)| owner == process && !has_ended);
+        let is_announced = self.announced.values().any(|run| run.owner == process && !run.has_ended);
         let who = || {
             let subjects: Vec<_> = inputs.iter().map(|input| input.subject.to_string()).collect();
             format!("{}#{process} runs {}", terms.name, subjects.join(", "))
@@ -147,9 +161,9 @@ impl Suspicion {
                 self.fallen.insert(work, now);
             }
         }
-        for ((mark, _), (owner, has_ended)) in &mut self.announced {
-            if *owner == process && !*has_ended {
-                *has_ended = true;
+        for ((mark, _), announced) in &mut self.announced {
+            if announced.owner == process && !announced.has_ended {
+                announced.has_ended = true;
                 *self.deaths.entry(mark.clone()).or_default() += 1;
             }
         }
