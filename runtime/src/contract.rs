@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::handler::Takes;
-use crate::{EventKind, Incoming, Outgoing, Retry};
+use crate::{EventKind, Incoming, Outgoing, Retry, Scaling};
 
 /// What a function is to the rest of the system: its name, what it listens to (`I`), what it emits (`O`), and how it is
 /// run. Provisioning, permissions, manifests and documents are derived from this one constant.
@@ -67,6 +67,8 @@ pub struct Terms {
     pub breaker: Option<Breaker>,
     /// Which commits are synced to disk together rather than one by one.
     pub durability: Durability,
+    /// How many processes an autoscaler runs.
+    pub scaling: Scaling,
 }
 
 /// The stream that a function reads.
@@ -119,7 +121,8 @@ impl Breaker {
 }
 
 impl<I: Incoming, O: Outgoing> Contract<I, O> {
-    /// A function called `name`: 1 attempt a second at first and 8 in all, 30 s for each, 64 inputs at a time.
+    /// A function called `name`: 1 attempt a second at first and 8 in all, 30 s for each, 64 inputs at a time, at most 10
+    /// processes.
     pub const fn new(name: &'static str, summary: &'static str) -> Self {
         Self {
             terms: Terms {
@@ -136,6 +139,7 @@ impl<I: Incoming, O: Outgoing> Contract<I, O> {
                 batch: 1,
                 breaker: None,
                 durability: Durability::Default,
+                scaling: Scaling::up_to(PROCESSES_MAX),
             },
             types: PhantomData,
         }
@@ -194,6 +198,12 @@ impl<I: Incoming, O: Outgoing> Contract<I, O> {
     /// Groups every commit: for a broker that syncs every write to disk.
     pub const fn durability(mut self, durability: Durability) -> Self {
         self.terms.durability = durability;
+        self
+    }
+
+    /// How many processes an autoscaler runs, and for what lag.
+    pub const fn scaling(mut self, scaling: Scaling) -> Self {
+        self.terms.scaling = scaling;
         self
     }
 
@@ -279,6 +289,9 @@ impl Terms {
         faults
     }
 }
+
+/// How many processes of a function an autoscaler runs at most, unless its contract says otherwise.
+const PROCESSES_MAX: u32 = 10;
 
 /// The longest name of a function: KEDA's and Kubernetes' names made of it stay under 63.
 pub const NAME_CHARS_MAX: usize = 40;

@@ -31,6 +31,11 @@ pub struct Description {
     pub concurrency: usize,
     /// How many inputs one run of the handler is given at most.
     pub batch: usize,
+    /// When it stops asking a dependency that is down; nothing if it has no breaker.
+    #[serde(default)]
+    pub breaker: Option<BreakerDescription>,
+    /// How many processes an autoscaler runs.
+    pub scaling: ScalingDescription,
     /// The paths under which it takes requests over HTTP.
     #[serde(default)]
     pub endpoints: Vec<EndpointDescription>,
@@ -65,6 +70,31 @@ pub struct RetryDescription {
     pub max_attempts: u32,
 }
 
+/// When a dependency that is down is left alone.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct BreakerDescription {
+    /// How many consecutive outages are borne; one more opens it.
+    pub failures: u32,
+    /// How long it stays open before one input tries.
+    pub open_for_ms: u64,
+}
+
+/// How many processes an autoscaler runs; see [`Scaling`](crate::Scaling).
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct ScalingDescription {
+    /// How many there are when there is nothing to do.
+    pub min: u32,
+    /// How many there are at most.
+    pub max: u32,
+    /// The lag for which one process is wanted; twice the concurrency if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<u32>,
+    /// How long there must be no lag before the last process is stopped.
+    pub cooldown_ms: u64,
+    /// How often lag is looked at.
+    pub polling_ms: u64,
+}
+
 /// A way in over HTTP.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EndpointDescription {
@@ -83,6 +113,9 @@ pub struct VariableDescription {
     pub about: String,
     /// What stands in for it; required where there is nothing.
     pub default: Option<String>,
+    /// Whether its value must not be shown: it belongs into a secret.
+    #[serde(default)]
+    pub secret: bool,
 }
 
 impl Description {
@@ -104,6 +137,7 @@ impl Description {
                     name: v.name.into(),
                     about: v.about.into(),
                     default: v.default.clone(),
+                    secret: v.secret,
                 })
                 .collect();
             object.insert("version".into(), version.into());

@@ -26,6 +26,8 @@ pub struct Variable {
     pub about: &'static str,
     /// What stands in for it, if it is not required.
     pub default: Option<String>,
+    /// Whether its value must not be shown.
+    pub secret: bool,
 }
 
 /// A value that is never printed.
@@ -84,12 +86,16 @@ impl Environment {
 
     /// A required secret.
     pub fn secret(&mut self, name: &'static str, about: &'static str) -> Secret {
-        Secret(self.required(name, about).unwrap_or_default())
+        let value = self.required(name, about).unwrap_or_default();
+        self.is_secret();
+        Secret(value)
     }
 
     /// A secret that may be left out.
     pub fn secret_if_set(&mut self, name: &'static str, about: &'static str) -> Option<Secret> {
-        self.optional(name, None, about).map(Secret)
+        let value = self.optional(name, None, about);
+        self.is_secret();
+        value.map(Secret)
     }
 
     /// A value that is parsed, and may be left out.
@@ -124,8 +130,15 @@ impl Environment {
         &self.variables
     }
 
+    /// The variable that was asked for last is a secret.
+    fn is_secret(&mut self) {
+        if let Some(variable) = self.variables.last_mut() {
+            variable.secret = true;
+        }
+    }
+
     fn required(&mut self, name: &'static str, about: &'static str) -> Option<String> {
-        self.variables.push(Variable { name, about, default: None });
+        self.variables.push(Variable { name, about, default: None, secret: false });
         let value = self.value(name);
         if value.is_none() {
             self.fault(name, format_args!("is not set ({about})"));
@@ -134,7 +147,8 @@ impl Environment {
     }
 
     fn optional(&mut self, name: &'static str, default: Option<&str>, about: &'static str) -> Option<String> {
-        self.variables.push(Variable { name, about, default: Some(default.unwrap_or_default().into()) });
+        let default = Some(default.unwrap_or_default().into());
+        self.variables.push(Variable { name, about, default, secret: false });
         self.value(name)
     }
 
@@ -157,6 +171,7 @@ mod tests {
         assert_eq!(env.text_or("MODE", "stream", "mode"), "stream");
         assert_eq!(env.faults().len(), 3, "{:?}", env.faults());
         assert_eq!(env.variables().len(), 4);
+        assert!(env.variables().iter().all(|variable| variable.secret == (variable.name == "KEY")));
     }
 
     #[test]

@@ -18,9 +18,12 @@ pub mod invoke;
 pub mod jetstream;
 #[cfg_attr(not(any(test, feature = "testing")), allow(dead_code, reason = "the simulation needs more of it"))]
 mod memory;
+#[cfg(test)]
+mod parcels;
 mod payload;
 mod readiness;
 mod retry;
+mod scaling;
 mod serve;
 mod signals;
 mod state;
@@ -37,7 +40,10 @@ pub use core::rescue::{ROUNDS_PER_HORIZON, Rescued};
 
 pub use contract::{Breaker, Contract, Durability, NAME_CHARS_MAX, Source, Terms};
 pub use dead_letter::{Attempt, DeadLetter, NoDeadLetter};
-pub use description::{Description, EndpointDescription, Kind, RetryDescription, VariableDescription};
+pub use description::{
+    BreakerDescription, Description, EndpointDescription, Kind, RetryDescription, ScalingDescription,
+    VariableDescription,
+};
 pub use effects::Effects;
 pub use endpoint::{Endpoint, Fault};
 pub use environment::{Environment, Secret, Variable};
@@ -48,6 +54,7 @@ pub use handler::{Batch, Handler, Recorded};
 pub use identity::derive;
 pub use payload::{DecodeError, EventKind, Incoming, Nothing, Outbound, Outgoing, Payload};
 pub use retry::Retry;
+pub use scaling::Scaling;
 pub use state::{State, Stored, kind_of};
 pub use subject::{EventSubject, Subject};
 

@@ -10,10 +10,10 @@ use jetlag::topology::{AUDIT, EVENTS};
 use jetlag::{Stored, Subject};
 use serde::Serialize;
 
-use super::{Format, print};
+use super::{Target, print};
 use crate::console::Console;
 use crate::problem::{Exit, Problem};
-use crate::streams::{Origin, Source};
+use crate::streams::Origin;
 
 /// How many faults are listed; all are counted.
 const FAULTS_MAX: usize = 20;
@@ -39,11 +39,7 @@ enum Command {
 #[command(after_help = EXAMPLES)]
 struct Verify {
     #[command(flatten)]
-    source: Source,
-
-    /// The form of the result on standard output
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "text")]
-    output: Format,
+    target: Target,
 }
 
 const EXAMPLES: &str = "\
@@ -81,11 +77,11 @@ impl Audit {
     /// The trail is broken (1), or the broker does not answer (69).
     pub async fn run(self, console: Console) -> Result<(), Problem> {
         let Command::Verify(verify) = self.command;
-        let (operator, url) = verify.source.connect().await?;
+        let (operator, url) = verify.target.source.connect().await?;
         let verified = console.watch("reading the audit trail", read(&operator)).await.map_err(|error| {
             Problem::new(Exit::Unavailable, format!("the audit trail at {url} cannot be read")).because(error)
         })?;
-        print(verify.output, || verified.in_words(), &verified)?;
+        print(verify.target.output, || verified.in_words(), &verified)?;
         if verified.faults == 0 {
             return Ok(());
         }

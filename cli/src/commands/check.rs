@@ -10,11 +10,10 @@ use jetlag::topology::{EVENTS, INTAKE, RETRY, Sizing, Topology};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::{Format, print};
+use super::{Target, print};
 use crate::app::{self, Build};
 use crate::console::Console;
 use crate::problem::{Exit, Problem};
-use crate::streams::Source;
 
 /// Find what no function answered for
 ///
@@ -38,11 +37,7 @@ pub struct Check {
     no_build: bool,
 
     #[command(flatten)]
-    source: Source,
-
-    /// The form of the result on standard output
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "text")]
-    output: Format,
+    target: Target,
 }
 
 const EXAMPLES: &str = "\
@@ -87,13 +82,13 @@ impl Check {
         let unable = |problem: Problem| problem.exiting(Exit::CouldNotLook);
         let build = if self.no_build { Build::Beside } else { Build::like_this_program() };
         let described = app::describe(self.app.as_deref(), build, console).await.map_err(unable)?;
-        let (operator, url) = self.source.connect().await.map_err(unable)?;
+        let (operator, url) = self.target.source.connect().await.map_err(unable)?;
         let looked = console.watch("looking", look(&operator, &described, self.repair)).await;
         let checked = looked.map_err(|error| {
             Problem::new(Exit::CouldNotLook, format!("the broker at {url} could not be looked at"))
                 .because(error)
         })?;
-        print(self.output, || checked.in_words(), &checked)?;
+        print(self.target.output, || checked.in_words(), &checked)?;
         match checked.findings.iter().filter(|finding| !finding.repaired).count() {
             0 => Ok(()),
             left => {

@@ -7,11 +7,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use jetlag::jetstream::{Operator, OperatorError};
 
-use super::{Format, print};
+use super::{Format, Target, print};
 use crate::console::Console;
 use crate::letters::{self, Outcome, Pick, Row, Whole, table};
 use crate::problem::{Exit, Problem};
-use crate::streams::Source;
 
 /// Look at dead letters, send them again, or purge them
 #[derive(Debug, Args)]
@@ -35,7 +34,7 @@ struct List {
     #[command(flatten)]
     pick: Pick,
     #[command(flatten)]
-    place: Place,
+    target: Target,
 }
 
 const LIST_EXAMPLES: &str = "\
@@ -54,7 +53,7 @@ struct Show {
     #[arg(value_name = "SEQUENCE")]
     sequence: u64,
     #[command(flatten)]
-    place: Place,
+    target: Target,
 }
 
 /// Send dead letters to their functions again
@@ -90,7 +89,7 @@ struct Redrive {
     by: String,
 
     #[command(flatten)]
-    place: Place,
+    target: Target,
 }
 
 const REDRIVE_EXAMPLES: &str = "\
@@ -118,18 +117,7 @@ struct Purge {
     yes: bool,
 
     #[command(flatten)]
-    place: Place,
-}
-
-/// Where to look, and how to tell.
-#[derive(Debug, Args)]
-struct Place {
-    #[command(flatten)]
-    source: Source,
-
-    /// The form of the result on standard output
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "text")]
-    output: Format,
+    target: Target,
 }
 
 impl Dlq {
@@ -149,21 +137,21 @@ impl Dlq {
 
 impl List {
     async fn run(self, console: Console) -> Result<(), Problem> {
-        let (operator, url) = self.place.source.connect().await?;
+        let (operator, url) = self.target.source.connect().await?;
         let rows = selected(console, &operator, &url, &self.pick).await?;
         let text = || if rows.is_empty() { "no dead letters\n".to_owned() } else { table(&rows) };
-        print(self.place.output, text, &rows)
+        print(self.target.output, text, &rows)
     }
 }
 
 impl Show {
     async fn run(self) -> Result<(), Problem> {
-        let (operator, url) = self.place.source.connect().await?;
+        let (operator, url) = self.target.source.connect().await?;
         let page = operator.dead_letters(self.sequence).await.map_err(|error| unreadable(&url, error))?;
         let found = page.into_iter().flatten().find(|letter| letter.sequence == self.sequence);
         let letter = found.ok_or_else(|| none_meant(&url))?;
         let whole = Whole::of(&letter);
-        print(self.place.output, || whole.in_words(), &whole)
+        print(self.target.output, || whole.in_words(), &whole)
     }
 }
 
@@ -180,25 +168,25 @@ impl Redrive {
             return Err(Problem::new(Exit::Usage, "--with gives the bytes of one dead letter")
                 .remedy("name its sequence: `jetlag dlq redrive SEQUENCE --with FILE`"));
         }
-        let (operator, url) = self.place.source.connect().await?;
+        let (operator, url) = self.target.source.connect().await?;
         let rows = selected(console, &operator, &url, &self.pick).await?;
         if rows.is_empty() {
             return Err(none_meant(&url));
         }
         if self.dry_run {
             let text = || format!("{}{} would be sent again\n", table(&rows), rows.len());
-            return print(self.place.output, text, &rows);
+            return print(self.target.output, text, &rows);
         }
         let work = letters::redrive(&operator, &self.pick, with.as_deref(), self.rate, &self.by);
         let outcome = console.watch("sending", work).await.map_err(|error| interrupted(&url, error))?;
-        told(self.place.output, "sent again", &outcome)
+        told(self.target.output, "sent again", &outcome)
     }
 }
 
 impl Purge {
     async fn run(self, console: Console) -> Result<(), Problem> {
         insist_on_choice(&self.pick, self.all, "purge")?;
-        let (operator, url) = self.place.source.connect().await?;
+        let (operator, url) = self.target.source.connect().await?;
         let rows = selected(console, &operator, &url, &self.pick).await?;
         if rows.is_empty() {
             return Err(none_meant(&url));
@@ -208,7 +196,7 @@ impl Purge {
         }
         let work = letters::purge(&operator, &self.pick);
         let outcome = console.watch("purging", work).await.map_err(|error| interrupted(&url, error))?;
-        told(self.place.output, "purged", &outcome)
+        told(self.target.output, "purged", &outcome)
     }
 }
 

@@ -15,10 +15,11 @@ pub mod up;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::problem::{Exit, Problem};
+use crate::streams::Source;
 
 /// Where everything of a run is kept, unless it is said otherwise.
 pub const DATA_DIRECTORY: &str = ".jetlag";
@@ -45,6 +46,17 @@ fn duration(text: &str) -> Result<Duration, String> {
     };
     let number: u64 = number.parse().map_err(|_| wrong())?;
     number.checked_mul(seconds).filter(|time| *time > 0).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+/// Which broker is looked at, and how the result is told.
+#[derive(Debug, Args)]
+struct Target {
+    #[command(flatten)]
+    source: Source,
+
+    /// The form of the result on standard output
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "text")]
+    output: Format,
 }
 
 /// Prints a result. Whoever reads it may have closed the pipe, as `head` does: that is no error.

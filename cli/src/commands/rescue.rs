@@ -10,10 +10,9 @@ use jetlag::{ROUNDS_PER_HORIZON, Rescued};
 use serde::Serialize;
 
 use super::signals::Signals;
-use super::{Format, print};
+use super::{Target, print};
 use crate::console::Console;
 use crate::problem::{Exit, Problem};
-use crate::streams::Source;
 
 /// Carry on events that would expire before their function has handled them
 ///
@@ -38,11 +37,7 @@ pub struct Rescue {
     once: bool,
 
     #[command(flatten)]
-    source: Source,
-
-    /// The form of the result on standard output, one for each round
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "text")]
-    output: Format,
+    target: Target,
 }
 
 const EXAMPLES: &str = "\
@@ -69,7 +64,7 @@ impl Rescue {
     /// Something is left (1), a function is not there (66), or the broker does not answer (69).
     pub async fn run(self, console: Console) -> Result<(), Problem> {
         let mut signals = Signals::new()?;
-        let (operator, url) = self.source.connect().await?;
+        let (operator, url) = self.target.source.connect().await?;
         loop {
             let round = tokio::select! {
                 round = console.watch("rescuing", self.round(&operator)) => {
@@ -78,7 +73,7 @@ impl Rescue {
                 // Nothing is half done: what was pulled comes back by itself.
                 () = signals.next() => return Ok(()),
             };
-            print(self.output, || round.in_words(), &round)?;
+            print(self.target.output, || round.in_words(), &round)?;
             if self.once {
                 return round.is_complete(&url);
             }

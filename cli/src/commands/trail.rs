@@ -2,10 +2,9 @@
 
 use clap::Args;
 
-use super::{Format, print};
+use super::{Target, print};
 use crate::console::Console;
 use crate::problem::{Exit, Problem};
-use crate::streams::Source;
 use crate::trail;
 
 /// Show everything that happened to one order
@@ -22,11 +21,7 @@ pub struct Trail {
     aggregate: String,
 
     #[command(flatten)]
-    source: Source,
-
-    /// The form of the result on standard output
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "text")]
-    output: Format,
+    target: Target,
 }
 
 const EXAMPLES: &str = "\
@@ -45,7 +40,7 @@ impl Trail {
     /// # Errors
     /// Nothing is known (66), or the broker does not answer (69).
     pub async fn run(self, console: Console) -> Result<(), Problem> {
-        let (operator, url) = self.source.connect().await?;
+        let (operator, url) = self.target.source.connect().await?;
         let work = trail::Trail::of(&operator, &self.aggregate);
         let trail = console.watch("reading", work).await.map_err(|error| {
             Problem::new(Exit::Unavailable, format!("the streams at {url} cannot be read")).because(error)
@@ -56,6 +51,6 @@ impl Trail {
                 "check its spelling, case included, and that this is the broker that it was placed with (--url, --data)",
             ));
         }
-        print(self.output, || trail.to_string(), &trail)
+        print(self.target.output, || trail.to_string(), &trail)
     }
 }

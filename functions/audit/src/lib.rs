@@ -10,7 +10,7 @@ pub mod verify;
 use std::time::Duration;
 
 use events::AuditSealed;
-use jetlag::{AnyEvent, Batch, Contract, Effects, Failure, Payload, Recorded, State, kind_of};
+use jetlag::{AnyEvent, Batch, Contract, Effects, Failure, Payload, Recorded, Scaling, State, kind_of};
 
 pub use chain::{Chain, Entry, Gap, Growth};
 pub use hash::{Hash, NotAHash};
@@ -23,7 +23,8 @@ pub const CONTRACT: Contract<AnyEvent, AuditSealed> =
         .batch(500)
         .keeps(&[kind_of::<Chain>()])
         // One after the other: each checkpoint continues the one before.
-        .concurrency(1);
+        .concurrency(1)
+        .scaling(Scaling::up_to(1).lag(1000));
 
 /// The key of the only [`Chain`].
 pub const HEAD: &str = "head";

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::Source;
 use crate::core::broker::{Broker, Message, PublishError, Stream};
-use crate::description::{Description, Kind, RetryDescription};
+use crate::description::{Description, Kind, RetryDescription, ScalingDescription};
 use crate::jetstream::api::request;
 use crate::jetstream::broker::JetStream;
 use crate::jetstream::link::Link;
@@ -84,6 +84,8 @@ impl RealRig {
             time_limit_ms: 1,
             concurrency: 1,
             batch: 1,
+            breaker: None,
+            scaling: ScalingDescription { min: 0, max: 1, lag: None, cooldown_ms: 1, polling_ms: 1 },
             endpoints: vec![],
             variables: vec![],
         };

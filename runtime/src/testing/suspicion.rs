@@ -33,8 +33,8 @@ pub(crate) struct Suspicion {
     running: HashMap<u32, Vec<Work>>,
     /// Processes at work on what may only run alone.
     alone: HashSet<u32>,
-    /// When a message first came to a process.
-    arrived: HashMap<(u32, String, u64), Duration>,
+    /// When the broker first delivered a message to a process. It may take until after somebody else has died of it to come.
+    delivered: HashMap<(u32, String, u64), Duration>,
     /// Inputs whose process died while they were at work, and when it did last.
     fallen: HashMap<Work, Duration>,
     /// What somebody has told the broker to be done: whoever dies at work on that makes no suspect of it either.
@@ -81,10 +81,10 @@ impl Suspicion {
         }
     }
 
-    /// An input came to `process`.
-    pub(crate) fn arrived<R>(&mut self, now: Duration, process: u32, delivery: &Delivery<R>) {
+    /// The broker delivers an input to `process`.
+    pub(crate) fn delivered<R>(&mut self, now: Duration, process: u32, delivery: &Delivery<R>) {
         let key = (process, format!("{:?}", delivery.stream), delivery.sequence);
-        self.arrived.entry(key).or_insert(now);
+        self.delivered.entry(key).or_insert(now);
     }
 
     /// A process of `function` tells the broker that it is done with the message under `sequence` that brought `input`: it has
@@ -124,7 +124,7 @@ impl Suspicion {
         self.running.entry(process).or_default().extend(inputs.iter().map(|input| work(terms, input)));
     }
 
-    /// Whether a process died while the input was at work, before anything of it came to this one.
+    /// Whether a process died while the input was at work, before the broker delivered it to this one.
     fn is_suspect(&self, process: u32, terms: &Terms, input: &Input) -> bool {
         let Some(died) = self.fallen.get(&work(terms, input)) else { return false };
         let streams: &[Stream] = match input.attempt {
@@ -133,7 +133,7 @@ impl Suspicion {
             1 => &[Stream::Events, Stream::Retry],
             _ => &[Stream::Retry],
         };
-        let came = |stream: &Stream| self.arrived.get(&(process, format!("{stream:?}"), input.sequence));
+        let came = |stream: &Stream| self.delivered.get(&(process, format!("{stream:?}"), input.sequence));
         streams.iter().filter_map(came).all(|came| came > died)
     }
 

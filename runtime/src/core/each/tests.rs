@@ -2,31 +2,9 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
+use crate::parcels::{Lost, Sent, Told};
 use crate::testing::{Harness, Outcome, harness};
-use crate::{Batch, Breaker, Contract, Effects, Failure, Payload, Reason, Retry, Stored, kind_of};
-
-macro_rules! payload {
-    ($name:ident, $kind:literal) => {
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-        struct $name {
-            parcel: String,
-        }
-
-        impl Payload for $name {
-            const TYPE: &'static str = $kind;
-            const AGGREGATE: &'static str = "parcel";
-            fn aggregate_id(&self) -> &str {
-                &self.parcel
-            }
-            fn example() -> Self {
-                Self { parcel: "a".into() }
-            }
-        }
-    };
-}
-payload!(Sent, "parcels.sent");
-payload!(Lost, "parcels.lost");
-payload!(Told, "parcels.told");
+use crate::{Batch, Breaker, Contract, Effects, Failure, Reason, Retry, Stored, kind_of};
 
 crate::one_of! {
     enum Fate { Sent(Sent), Lost(Lost) }
@@ -40,11 +18,11 @@ impl Stored for Last {
 }
 
 fn sent(parcel: &str) -> Fate {
-    Sent { parcel: parcel.into() }.into()
+    Sent::of(parcel).into()
 }
 
 fn told(parcel: &str) -> Outcome {
-    Outcome::ack([Told { parcel: parcel.into() }])
+    Outcome::ack([Told::of(parcel)])
 }
 
 const CONTRACT: Contract<Fate, Told> = Contract::new("carrier", "Tells the carrier.")
@@ -69,7 +47,7 @@ async fn tell(runs: &&Runs, batch: Batch<Fate>) -> Result<Vec<Result<Effects<Tol
         "busy" => Err(Failure::retry("busy")),
         "down" => Err(Failure::outage(std::io::Error::other("down"))),
         "never" => Err(Failure::reject("no address")),
-        _ => Ok(Effects::emit(Told { parcel: parcel.clone() }).put("last", &Last(parcel.clone()))),
+        _ => Ok(Effects::emit(Told::of(parcel)).put("last", &Last(parcel.clone()))),
     };
     let short = parcels.contains(&"short".into());
     Ok(parcels.iter().skip(usize::from(short)).map(one).collect())
@@ -102,7 +80,7 @@ async fn two_inputs_of_one_aggregate_never_run_together() {
     let (carrier, runs) = carrier();
     // Somebody else has its turn with b.
     let place = carrier.keys().line_up("b").turn().await;
-    let second: Fate = Lost { parcel: "a".into() }.into();
+    let second: Fate = Lost::of("a").into();
     let running = carrier.deliver_each([sent("a"), sent("b"), second]);
     let outcomes = tokio::join!(running, async {
         tokio::task::yield_now().await;

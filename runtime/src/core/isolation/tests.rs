@@ -3,7 +3,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::join_all;
-use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -15,39 +14,8 @@ use crate::handler::Bindings;
 use crate::memory::Still;
 use crate::memory::server::Receipt;
 use crate::memory::server::consumer::ACK_WAIT;
+use crate::parcels::{Billed, Sent};
 use crate::{AnyEvent, Batch, Contract, Effects, Event, Failure, Nothing, Payload, Retry, State, Terms};
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Sent {
-    id: String,
-}
-
-impl Payload for Sent {
-    const TYPE: &'static str = "parcels.sent";
-    const AGGREGATE: &'static str = "parcel";
-    fn aggregate_id(&self) -> &str {
-        &self.id
-    }
-    fn example() -> Self {
-        Self { id: "P".into() }
-    }
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Billed {
-    id: String,
-}
-
-impl Payload for Billed {
-    const TYPE: &'static str = "parcels.billed";
-    const AGGREGATE: &'static str = "parcel";
-    fn aggregate_id(&self) -> &str {
-        &self.id
-    }
-    fn example() -> Self {
-        Self { id: "P".into() }
-    }
-}
 
 const CONTRACT: Contract<Sent, Billed> = Contract::new("billing", "Bills what was sent.")
     .retry(Retry::exponential(Duration::from_secs(1)).attempts(3))

@@ -4,36 +4,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::*;
+use crate::parcels::{Billed, Sent};
 use crate::testing::Outcome;
 use crate::{AnyEvent, Batch, Breaker, Effects, Event, Failure, Nothing, Reason, Retry, State, kind_of};
-
-macro_rules! payload {
-    ($name:ident, $kind:literal) => {
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-        struct $name {
-            id: String,
-        }
-
-        impl Payload for $name {
-            const TYPE: &'static str = $kind;
-            const AGGREGATE: &'static str = "parcel";
-            fn aggregate_id(&self) -> &str {
-                &self.id
-            }
-            fn example() -> Self {
-                Self::of("P-1")
-            }
-        }
-
-        impl $name {
-            fn of(id: &str) -> Self {
-                Self { id: id.into() }
-            }
-        }
-    };
-}
-payload!(Sent, "parcels.sent");
-payload!(Billed, "parcels.billed");
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Count(u32);

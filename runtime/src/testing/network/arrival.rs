@@ -57,9 +57,6 @@ impl Wire {
             Load::Arrive { lane, arrival } => {
                 if let Some(lane) = self.lanes.get_mut(&lane) {
                     lane.held += usize::from(matches!(arrival, Arrival::Input { .. }));
-                    if let Arrival::Input { delivery, .. } = &arrival {
-                        self.witness.suspicion.arrived(now, lane.process, delivery);
-                    }
                     if lane.held > lane.most && !self.has_lost {
                         let Lane { process, held, most, .. } = lane;
                         self.witness.object(format!("process {process} holds {held} inputs of {most}"));

@@ -319,6 +319,9 @@ impl Wire {
             });
             self.has_lost |= is_lost;
             if !is_lost {
+                if let Some(to) = self.lanes.get(&lane) {
+                    self.witness.suspicion.delivered(now, to.process, &delivery);
+                }
                 let arrival = Arrival::Input { request, delivery: Box::new(delivery) };
                 self.send_in_order(now, lane, arrival);
             }

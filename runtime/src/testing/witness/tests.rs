@@ -2,25 +2,10 @@ use bytes::Bytes;
 
 use super::*;
 use crate::core::broker::Expect;
-use crate::{Contract, Payload, identity};
+use crate::parcels::Sent;
+use crate::{Contract, identity};
 
 const INPUT: &str = "parcels.sent.P-1.e";
-
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Sent {
-    id: String,
-}
-
-impl Payload for Sent {
-    const TYPE: &'static str = "parcels.sent";
-    const AGGREGATE: &'static str = "parcel";
-    fn aggregate_id(&self) -> &str {
-        &self.id
-    }
-    fn example() -> Self {
-        Self { id: "P-1".into() }
-    }
-}
 
 const CONTRACT: Contract<Sent, Sent> = Contract::new("post", "Sends parcels.");
 
