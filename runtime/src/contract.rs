@@ -291,7 +291,7 @@ impl Terms {
 }
 
 /// How many processes of a function an autoscaler runs at most, unless its contract says otherwise.
-const PROCESSES_MAX: u32 = 10;
+pub(crate) const PROCESSES_MAX: u32 = 10;
 
 /// The longest name of a function: KEDA's and Kubernetes' names made of it stay under 63.
 pub const NAME_CHARS_MAX: usize = 40;

@@ -1,8 +1,11 @@
 //! A contract as data: what `--describe` prints, and what every generator reads.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Source, Terms, Variable};
+use crate::contract::PROCESSES_MAX;
+use crate::{Scaling, Source, Terms, Variable};
 
 /// A function's contract as JSON. Any team's functions tell it, by `--describe`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,7 +37,8 @@ pub struct Description {
     /// When it stops asking a dependency that is down; nothing if it has no breaker.
     #[serde(default)]
     pub breaker: Option<BreakerDescription>,
-    /// How many processes an autoscaler runs.
+    /// How many processes an autoscaler runs; as many as it likes up to ten if nothing is said.
+    #[serde(default)]
     pub scaling: ScalingDescription,
     /// The paths under which it takes requests over HTTP.
     #[serde(default)]
@@ -116,6 +120,14 @@ pub struct VariableDescription {
     /// Whether its value must not be shown: it belongs into a secret.
     #[serde(default)]
     pub secret: bool,
+}
+
+impl Default for ScalingDescription {
+    fn default() -> Self {
+        let Scaling { min, max, lag, cooldown, polling } = Scaling::up_to(PROCESSES_MAX);
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self { min, max, lag, cooldown_ms: millis(cooldown), polling_ms: millis(polling) }
+    }
 }
 
 impl Description {

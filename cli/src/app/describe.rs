@@ -80,7 +80,7 @@ mod tests {
 
     const CLERK: &str = r#"{"name":"clerk","version":"0.1.0","summary":"","reads":"events","listens_to":[],"emits":[],
         "admits":[],"keeps":[],"retry":{"first_delay_ms":1,"max_delay_ms":1,"max_attempts":1},"time_limit_ms":1,
-        "concurrency":1,"batch":1,"scaling":{"min":0,"max":1,"cooldown_ms":1,"polling_ms":1}}"#;
+        "concurrency":1,"batch":1}"#;
 
     /// A program that is a shell script.
     fn script(directory: &Path, name: &str, text: &str) -> (String, PathBuf) {

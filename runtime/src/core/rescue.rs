@@ -283,7 +283,7 @@ impl<'r, B: Broker> Rescue<'r, B> {
                 Ok(Rescued { answered: 1, ..Rescued::default() })
             }
             Answered::No => {
-                let mut message = carrier(self.function, &known, &stored, 0);
+                let mut message = carrier(self.function, &known, &stored);
                 if is_held || is_suspect(self.broker, self.function, &known.id, delivery).await {
                     message.headers.push((headers::SUSPECT, "true".to_owned()));
                 }
@@ -370,9 +370,10 @@ fn delivery_of(stream: Stream, stored: Stored, time: OffsetDateTime) -> Delivery
 }
 
 /// The message that brings an input to `function` alone, where nothing expires: the same bytes, the same cause, the same
-/// attempt. It insists on being the only one, or on taking the place of the message under the sequence `instead_of`.
-pub(crate) fn carrier(function: &str, known: &Known, stored: &Stored, instead_of: u64) -> Message {
+/// attempt. It insists on being the only one under its subject, or on taking the place of `stored`.
+pub(crate) fn carrier(function: &str, known: &Known, stored: &Stored) -> Message {
     let subject = Subject::of_retry(function, &known.id, known.attempt);
+    let instead_of = if stored.subject == subject { stored.sequence } else { 0 };
     let mut message = Message::new(subject, stored.payload.clone());
     message.headers = vec![
         (headers::FUNCTION, function.to_owned()),

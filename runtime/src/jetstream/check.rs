@@ -158,10 +158,9 @@ impl Operator {
             self.publish(stored.subject.as_str(), &unreadable_id(stream, stored.sequence), stored.payload)
                 .await?;
         } else {
-            // A retry takes its own place; what is there already was sent before.
-            let instead_of = if stream == Stream::Retry { stored.sequence } else { 0 };
-            let message = carrier(&input.function, &known, &stored, instead_of);
+            let message = carrier(&input.function, &known, &stored);
             match broker.publish(Stream::Retry, vec![message]).await {
+                // Refused: it was sent before.
                 Ok(_) | Err(PublishError::Refused) => {}
                 Err(error) => return Err(OperatorError::Refused(error.to_string())),
             }

@@ -85,7 +85,7 @@ impl RealRig {
             concurrency: 1,
             batch: 1,
             breaker: None,
-            scaling: ScalingDescription { min: 0, max: 1, lag: None, cooldown_ms: 1, polling_ms: 1 },
+            scaling: ScalingDescription::default(),
             endpoints: vec![],
             variables: vec![],
         };

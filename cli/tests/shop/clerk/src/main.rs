@@ -8,7 +8,8 @@ use std::process::ExitCode;
 const DESCRIPTION: &str = r#"{
     "name": "clerk", "version": "0.1.0", "summary": "Writes sales down.", "reads": "events",
     "listens_to": [{"type": "sales.made", "aggregate": "sale", "once_per_aggregate": false}],
-    "emits": [], "admits": [], "keeps": [],
+    "emits": [], "keeps": [],
+    "admits": [{"type": "sales.told", "aggregate": "sale", "once_per_aggregate": false}],
     "retry": {"first_delay_ms": 1000, "max_delay_ms": 60000, "max_attempts": 8},
     "time_limit_ms": 10000, "concurrency": 16, "batch": 1
 }"#;
