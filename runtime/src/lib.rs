@@ -21,6 +21,7 @@ mod memory;
 #[cfg(test)]
 mod parcels;
 mod payload;
+pub mod permissions;
 mod readiness;
 mod retry;
 mod scaling;
