@@ -9,6 +9,7 @@ pub mod broker;
 pub mod commands;
 pub mod console;
 pub mod demo;
+mod difference;
 mod http;
 mod invoked;
 pub mod letters;

@@ -8,7 +8,9 @@ use jetlag_cli::commands::check::Check;
 use jetlag_cli::commands::demo::Demo;
 use jetlag_cli::commands::dlq::Dlq;
 use jetlag_cli::commands::invoke::Invoke;
+use jetlag_cli::commands::manifests::Manifests;
 use jetlag_cli::commands::place::Place;
+use jetlag_cli::commands::provision::Provision;
 use jetlag_cli::commands::rescue::Rescue;
 use jetlag_cli::commands::trail::Trail;
 use jetlag_cli::commands::up::Up;
@@ -34,6 +36,8 @@ enum Command {
     Audit(Audit),
     Rescue(Rescue),
     Check(Check),
+    Manifests(Manifests),
+    Provision(Provision),
 }
 
 const EXAMPLES: &str = "\
@@ -45,6 +49,7 @@ Examples:
   jetlag trail 536365                                    what happened to one of them
   jetlag dlq list                                        what was given up, and why
   jetlag audit verify                                    that nothing in the trail was changed or removed
+  jetlag manifests                                       write what Kubernetes and KEDA need
   jetlag help up                                         everything about one command
 
 Results go to standard output, everything else to standard error.";
@@ -65,6 +70,8 @@ async fn main() -> ExitCode {
         Command::Dlq(dlq) => dlq.run(console).await,
         Command::Audit(audit) => audit.run(console).await,
         Command::Check(check) => check.run(console).await,
+        Command::Manifests(manifests) => manifests.run(console).await,
+        Command::Provision(provision) => provision.run(console).await,
         Command::Rescue(rescue) => rescue.run(console).await,
     };
     match outcome {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jetlag::topology::Sizing;
 use serde::de::Error;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Where functions run, and what of.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -49,19 +49,19 @@ pub struct BrokerPlace {
 }
 
 /// How streams and consumers are made where they are not there yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Streams {
     /// Copies of each stream: 1, 3 or 5.
     pub replicas: u8,
     /// How long events are kept, such as `24h`.
-    #[serde(deserialize_with = "time")]
+    #[serde(with = "time")]
     pub horizon: Duration,
     /// The most bytes of events and state, such as `8Gi`.
-    #[serde(deserialize_with = "bytes")]
+    #[serde(with = "bytes")]
     pub max_bytes: i64,
     /// How long a consumer waits for a sign of work before it delivers again, such as `15s`.
-    #[serde(deserialize_with = "time")]
+    #[serde(with = "time")]
     pub ack_wait: Duration,
 }
 
@@ -151,20 +151,40 @@ impl Streams {
 }
 
 /// A time such as `90s`, `30m`, `24h` or `7d`.
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let seconds = scaled(&text, &[("s", 1), ("m", 60), ("h", 60 * 60), ("d", 24 * 60 * 60)]);
-    let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
-    seconds
-        .map(Duration::from_secs)
-        .ok_or_else(|| D::Error::custom(format!("`{text}` is no time such as 90s, 30m, 24h or 7d")))
+mod time {
+    use super::{Deserialize, Deserializer, Duration, Error, Serializer, scaled, unscaled};
+
+    const UNITS: [(&str, i64); 4] = [("d", 24 * 60 * 60), ("h", 60 * 60), ("m", 60), ("s", 1)];
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let seconds = scaled(&text, &UNITS).and_then(|seconds| u64::try_from(seconds).ok());
+        seconds
+            .map(Duration::from_secs)
+            .ok_or_else(|| D::Error::custom(format!("`{text}` is no time such as 90s, 30m, 24h or 7d")))
+    }
+
+    pub(super) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        serializer.serialize_str(&unscaled(seconds, &UNITS))
+    }
 }
 
 /// A number of bytes such as `512Mi` or `8Gi`.
-fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    scaled(&text, &[("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30), ("Ti", 1 << 40)])
-        .ok_or_else(|| D::Error::custom(format!("`{text}` is no size such as 512Mi or 8Gi")))
+mod bytes {
+    use super::{Deserialize, Deserializer, Error, Serializer, scaled, unscaled};
+
+    const UNITS: [(&str, i64); 4] = [("Ti", 1 << 40), ("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)];
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        scaled(&text, &UNITS)
+            .ok_or_else(|| D::Error::custom(format!("`{text}` is no size such as 512Mi or 8Gi")))
+    }
+
+    pub(super) fn serialize<S: Serializer>(bytes: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&unscaled(*bytes, &UNITS))
+    }
 }
 
 /// A whole number above zero with one of `units`, in the smallest of them.
@@ -175,6 +195,12 @@ fn scaled(text: &str, units: &[(&str, i64)]) -> Option<i64> {
     })
 }
 
+/// `number` with the largest of `units` in which it is whole.
+fn unscaled(number: i64, units: &[(&str, i64)]) -> String {
+    let whole = units.iter().find(|(_, factor)| number.checked_rem(*factor) == Some(0));
+    whole.map_or_else(|| number.to_string(), |(unit, factor)| format!("{}{unit}", number / factor))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,7 +208,8 @@ mod tests {
     #[test]
     fn what_is_not_said_has_a_default_and_what_is_unknown_is_refused() {
         let read = |text: &str| serde_yaml::from_str::<Deploy>(text).map_err(|error| error.to_string());
-        let deploy = read("streams: {replicas: 3, horizon: 48h, max_bytes: 2Gi}\nimages: {tag: 1.2.3}").unwrap();
+        let deploy =
+            read("streams: {replicas: 3, horizon: 48h, max_bytes: 2Gi}\nimages: {tag: 1.2.3}").unwrap();
         assert_eq!(deploy.image("till"), "ghcr.io/jetlag-functions/till:1.2.3");
         let sizing = deploy.streams.sizing();
         assert_eq!((sizing.replicas, sizing.events_bytes_max), (3, 2 << 30));

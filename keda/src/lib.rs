@@ -1,8 +1,24 @@
 //! From contracts to Kubernetes and KEDA. Pure: descriptions and settings in, files and verdicts out.
 //!
 //! Everything is derived from [`jetlag::Description`], so it works for any team's functions; nothing here knows a function
-//! by its name.
+//! by its name. Read [`files`], then `function.rs`.
 
+mod command;
+mod contracts;
 pub mod deploy;
+mod document;
+mod egress;
+mod environment;
+mod function;
+mod kube;
+mod kustomization;
+mod manifests;
+mod names;
+mod scaling;
+mod shared;
+mod workload;
 
+pub use contracts::Contracts;
 pub use deploy::Deploy;
+pub use manifests::{Unwritable, files};
+pub use scaling::lag_threshold;

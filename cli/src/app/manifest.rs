@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use keda::Deploy;
 use serde::Deserialize;
 use serde_yaml::Spanned;
 
@@ -20,6 +21,8 @@ pub(crate) struct Manifest {
     pub(crate) path: PathBuf,
     pub(crate) companions: BTreeMap<String, CompanionEntry>,
     pub(crate) functions: BTreeMap<String, FunctionEntry>,
+    /// Where the functions run elsewhere.
+    pub(crate) deploy: Deploy,
 }
 
 /// A process beside the functions.
@@ -59,6 +62,7 @@ pub(crate) enum Program {
 struct RawManifest {
     companions: BTreeMap<String, Spanned<RawCompanion>>,
     functions: BTreeMap<String, Spanned<RawFunction>>,
+    deploy: Deploy,
 }
 
 #[derive(Debug, Deserialize)]
@@ -126,7 +130,7 @@ impl Manifest {
             .into_iter()
             .map(|(name, entry)| Ok((name, reader.function(entry, &companions)?)))
             .collect::<Result<BTreeMap<_, _>, Problem>>()?;
-        let mut manifest = Self { path: path.to_owned(), companions, functions };
+        let mut manifest = Self { path: path.to_owned(), companions, functions, deploy: raw.deploy };
         manifest.ask_for_schemes();
         Ok(manifest)
     }

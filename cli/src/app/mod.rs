@@ -355,6 +355,44 @@ pub async fn describe(
     describe::all(&plan.programs(&executables)?).await
 }
 
+/// An application as it is deployed elsewhere.
+#[derive(Debug)]
+pub struct Deployable {
+    /// Where its manifest is.
+    pub root: PathBuf,
+    /// What its functions say of themselves.
+    pub functions: Vec<Description>,
+    /// What they cannot know.
+    pub deploy: keda::Deploy,
+}
+
+/// The application of `manifest`, or of the nearest one. Its functions are `programs`, or, if none is named, those of the
+/// Cargo workspace, which are built.
+///
+/// # Errors
+/// There is no application, it is not built, or a function does not describe itself.
+pub async fn deployable(
+    manifest: Option<&Path>,
+    programs: &[PathBuf],
+    build: Build,
+    console: Console,
+) -> Result<Deployable, Problem> {
+    if programs.is_empty() {
+        let mut plan = Plan::read(manifest).await?;
+        // What runs beside the functions here runs nowhere else.
+        plan.manifest.companions.clear();
+        let executables = plan.executables(build, console).await?;
+        let functions = describe::all(&plan.programs(&executables)?).await?;
+        return Ok(Deployable { root: plan.root, functions, deploy: plan.manifest.deploy });
+    }
+    let path = plan::manifest_path(manifest)?;
+    let deploy = manifest::Manifest::read(&path)?.deploy;
+    let named: Vec<_> = programs.iter().map(|path| (path.display().to_string(), path.clone())).collect();
+    let functions = describe::all(&named).await?;
+    let root = path.parent().unwrap_or(Path::new(".")).to_owned();
+    Ok(Deployable { root, functions, deploy })
+}
+
 /// The processes that run in `data`, as the last change left them; `None` if nothing runs there.
 pub fn status(data: &Path) -> Option<crate::supervisor::Status> {
     crate::supervisor::board::read(data)

@@ -1,0 +1,154 @@
+//! `jetlag manifests`: writes what Kubernetes and KEDA need to run the functions, or says what differs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{Format, print};
+use crate::app::{self, Build, Deployable};
+use crate::console::Console;
+use crate::difference::unified;
+use crate::problem::{Exit, Problem};
+
+/// Where manifests are, beside jetlag.yaml.
+const DIRECTORY: &str = "keda";
+
+/// Write the manifests for Kubernetes and KEDA
+///
+/// Everything is made from the functions' contracts, which their programs tell, and from the `deploy` section of
+/// jetlag.yaml. Files that are not ours are left alone.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Manifests {
+    /// Write nothing; fail if a file is not as it would be written, and name each
+    #[arg(long)]
+    check: bool,
+
+    /// Write nothing; print what would change as a unified diff, and fail if there is any
+    #[arg(long)]
+    diff: bool,
+
+    /// Of this program, which answers --describe, instead of the functions of the Cargo workspace; may be repeated
+    #[arg(long = "function", value_name = "PATH")]
+    functions: Vec<PathBuf>,
+
+    /// Write into this directory [default: keda, beside jetlag.yaml]
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+
+    /// Read this file instead of the nearest jetlag.yaml at or above the current directory
+    #[arg(long, value_name = "FILE")]
+    app: Option<PathBuf>,
+
+    /// Ask the binaries beside this program as they are
+    #[arg(long, conflicts_with = "functions")]
+    no_build: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  jetlag manifests                                       write keda/
+  jetlag manifests --diff                                what a changed contract changes
+  jetlag manifests --function target/debug/till --output deploy
+  kubectl apply -k keda/base                             into the cluster (docs/deploy.md)
+
+Exit codes:
+  0 done, or all is as it would be written    1 something differs    64 usage    65 the build failed
+  73 a file cannot be written    78 configuration";
+
+impl Manifests {
+    /// Writes, or compares.
+    ///
+    /// # Errors
+    /// A file differs (1) or cannot be written (73), or the settings lack something (78).
+    pub async fn run(self, console: Console) -> Result<(), Problem> {
+        let build = if self.no_build { Build::Beside } else { Build::like_this_program() };
+        let Deployable { root, functions, deploy } =
+            app::deployable(self.app.as_deref(), &self.functions, build, console).await?;
+        let files = keda::files(&functions, &deploy).map_err(|unwritable| {
+            Problem::new(Exit::Config, "the manifests cannot be made")
+                .details(unwritable.faults)
+                .remedy("change the `deploy` section of jetlag.yaml; docs/deploy.md has its settings")
+        })?;
+        let directory = self.output.clone().unwrap_or_else(|| root.join(DIRECTORY));
+        let changes = changes(&directory, &files)?;
+        if self.check || self.diff {
+            return self.compared(&directory, &changes);
+        }
+        for change in &changes {
+            write(change)?;
+        }
+        let count = files.len();
+        console.good(
+            "manifests",
+            &format!("{count} files in {}, {} changed", directory.display(), changes.len()),
+        );
+        Ok(())
+    }
+
+    fn compared(&self, directory: &Path, changes: &[Change]) -> Result<(), Problem> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        if self.diff {
+            let texts: Vec<String> = changes.iter().map(Change::diff).collect();
+            print(Format::Text, || texts.concat(), &texts)?;
+        }
+        let what =
+            format!("{} files in {} are not as the contracts make them", changes.len(), directory.display());
+        let paths =
+            changes.iter().map(|change| format!("{}: {}", change.path.display(), change.word())).collect();
+        Err(Problem::new(Exit::Failed, what).details(paths).remedy("write them with `jetlag manifests`"))
+    }
+}
+
+/// A file that is not as it would be written.
+#[derive(Debug)]
+struct Change {
+    path: PathBuf,
+    /// What is there; nothing if the file is not.
+    before: Option<String>,
+    after: String,
+}
+
+impl Change {
+    fn word(&self) -> &'static str {
+        if self.before.is_some() { "differs" } else { "is missing" }
+    }
+
+    fn diff(&self) -> String {
+        let path = self.path.display().to_string();
+        let before = self.before.as_deref();
+        unified(before.map_or("/dev/null", |_| &path), &path, before.unwrap_or_default(), &self.after)
+    }
+}
+
+fn changes(directory: &Path, files: &BTreeMap<PathBuf, String>) -> Result<Vec<Change>, Problem> {
+    let mut changes = Vec::new();
+    for (path, after) in files {
+        let path = directory.join(path);
+        let before = match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                let what = format!("cannot read `{}`", path.display());
+                return Err(Problem::new(Exit::NoInput, what).because(error));
+            }
+        };
+        if before.as_ref() != Some(after) {
+            changes.push(Change { path, before, after: after.clone() });
+        }
+    }
+    Ok(changes)
+}
+
+fn write(change: &Change) -> Result<(), Problem> {
+    let failed = |error| {
+        Problem::new(Exit::CannotCreate, format!("cannot write `{}`", change.path.display())).because(error)
+    };
+    if let Some(directory) = change.path.parent() {
+        std::fs::create_dir_all(directory).map_err(failed)?;
+    }
+    std::fs::write(&change.path, &change.after).map_err(failed)
+}

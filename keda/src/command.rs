@@ -1,0 +1,177 @@
+//! What runs the command line in the cluster: the Job that makes streams and consumers, and the CronJob that carries on
+//! what would expire.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jetlag::{Description, ROUNDS_PER_HORIZON};
+
+use crate::contracts::Contracts;
+use crate::deploy::{Deploy, Resources};
+use crate::document::Document;
+use crate::egress::{self, Place};
+use crate::environment::short_hash;
+use crate::kube::identity::{ConfigMap, Meta, Object, ServiceAccount};
+use crate::kube::job::{CronJobSpec, FailurePolicy, JobSpec, JobTemplate};
+use crate::kube::network::NetworkPolicySpec;
+use crate::kube::pod::{
+    Container, ContainerSecurity, EnvVar, Mount, PodSecurity, PodSpec, PodTemplate, Quantities, Volume,
+};
+use crate::kube::workload::Selector;
+use crate::names;
+
+/// The file of the contracts, in the Job.
+const FILE: &str = "contracts.json";
+/// Where it is.
+const DIRECTORY: &str = "/etc/jetlag/contracts";
+/// Where the keys of the Secret are files.
+const SECRETS: &str = "/etc/jetlag/secrets";
+/// How often a pod of the Job is tried again; each waits for the broker by itself first.
+const PROVISION_RETRIES: u32 = 4;
+/// How long all of that may take, in seconds.
+const PROVISION_LIMIT_S: u64 = 15 * 60;
+/// How long the Job is kept when it is done, in seconds: long enough to be read, and applying the manifests again later
+/// looks again.
+const PROVISION_KEPT_S: u64 = 60 * 60;
+/// The wrong command line, and what is there is not what the contracts need: another try ends the same way.
+const HOPELESS: [u8; 3] = [64, 66, 78];
+/// How much of a hash tells two sets of contracts apart in a name.
+const HASH_CHARS: usize = 8;
+/// The longest pause between two rounds of the rescue that a schedule is written for, in minutes.
+const PAUSE_MINUTES_MAX: u64 = 60;
+/// What the broker's client reads, each in a Secret.
+const SECRET_VARIABLE: &str = "NATS_NKEY";
+
+/// The Job `jetlag-provision`.
+pub(crate) fn provision(functions: &[Description], deploy: &Deploy) -> Vec<Document> {
+    let name = names::PROVISION;
+    let contracts = Contracts::of(functions, &deploy.streams).to_json();
+    let image = deploy.image(names::COMMAND);
+    let hash = short_hash(&format!("{image}\n{contracts}"), HASH_CHARS);
+    let labels = names::labels_of(name);
+    let meta = |name: &str| Meta::of(name, &deploy.namespace, &labels);
+    let mut pod =
+        pod(deploy, name, vec!["provision".into(), "--contracts".into(), format!("{DIRECTORY}/{FILE}")]);
+    pod.volumes.push(Volume::config_map("contracts", names::CONTRACTS));
+    for container in &mut pod.containers {
+        container.volume_mounts.push(Mount { name: "contracts", mount_path: DIRECTORY, read_only: true });
+    }
+    let spec = JobSpec {
+        backoff_limit: PROVISION_RETRIES,
+        active_deadline_seconds: PROVISION_LIMIT_S,
+        ttl_seconds_after_finished: Some(PROVISION_KEPT_S),
+        pod_failure_policy: Some(FailurePolicy::give_up_at(&HOPELESS)),
+        template: PodTemplate { metadata: Meta::unnamed(&labels), spec: pod },
+    };
+    let job = Document::of(&Object::new(meta(&format!("{name}-{hash}")), spec))
+        .because(
+            "metadata/name",
+            "A Job cannot be changed: its name has a hash of the contracts and the image, so that other contracts are another Job.",
+        )
+        .because(
+            "spec/ttlSecondsAfterFinished",
+            "It can be read for an hour. Applied again after that it runs again, and changes nothing where all is as it must be.",
+        )
+        .because(
+            "spec/podFailurePolicy",
+            "Exit code 78: streams or consumers are there and differ, which no other try mends. The log has the difference.",
+        );
+    vec![
+        Document::of(&ServiceAccount::new(meta(name))),
+        Document::of(&ConfigMap::new(
+            Meta::of(names::CONTRACTS, &deploy.namespace, &labels),
+            BTreeMap::from([(FILE.to_owned(), contracts)]),
+        )),
+        job,
+        policy(deploy, name),
+    ]
+}
+
+/// The CronJob `jetlag-rescue`.
+pub(crate) fn rescue(deploy: &Deploy) -> Vec<Document> {
+    let name = names::RESCUE;
+    let labels = names::labels_of(name);
+    let meta = || Meta::of(name, &deploy.namespace, &labels);
+    let (schedule, pause_s) = schedule(deploy);
+    let spec = CronJobSpec {
+        schedule,
+        time_zone: "Etc/UTC",
+        concurrency_policy: "Forbid",
+        starting_deadline_seconds: pause_s,
+        successful_jobs_history_limit: 1,
+        failed_jobs_history_limit: 3,
+        job_template: JobTemplate {
+            metadata: Meta::unnamed(&labels),
+            spec: JobSpec {
+                backoff_limit: 1,
+                active_deadline_seconds: pause_s,
+                ttl_seconds_after_finished: None,
+                pod_failure_policy: None,
+                template: PodTemplate {
+                    metadata: Meta::unnamed(&labels),
+                    spec: pod(deploy, name, vec!["rescue".into(), "--once".into()]),
+                },
+            },
+        },
+    };
+    let cron = Document::of(&Object::new(meta(), spec))
+        .because(
+            "spec/schedule",
+            "At least every eighth of the horizon, and every hour where that is longer: a round that finds nothing costs a few requests.",
+        )
+        .because("spec/concurrencyPolicy", "Two at a time are safe, and of no use.");
+    vec![Document::of(&ServiceAccount::new(meta())), cron, policy(deploy, name)]
+}
+
+/// A schedule that is at least as often as a rescue must be, and its pause in seconds.
+fn schedule(deploy: &Deploy) -> (String, u64) {
+    let minutes = deploy.streams.horizon.as_secs() / u64::from(ROUNDS_PER_HORIZON) / 60;
+    // Only divisors of an hour: at others, a clock's last pause in the hour is another.
+    let pause = [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, PAUSE_MINUTES_MAX];
+    let pause = pause.into_iter().rev().find(|pause| *pause <= minutes).unwrap_or(1);
+    let schedule = match pause {
+        PAUSE_MINUTES_MAX => "7 * * * *".to_owned(),
+        pause => format!("*/{pause} * * * *"),
+    };
+    (schedule, pause * 60)
+}
+
+fn pod(deploy: &Deploy, name: &str, args: Vec<String>) -> PodSpec {
+    let container = Container {
+        name: names::COMMAND.into(),
+        image: deploy.image(names::COMMAND),
+        args,
+        ports: Vec::new(),
+        env_from: Vec::new(),
+        env: vec![EnvVar::value("NATS_URL", &deploy.broker.url), EnvVar::secret(SECRET_VARIABLE, name, true)],
+        resources: Quantities::of(&Resources::default()),
+        startup_probe: None,
+        liveness_probe: None,
+        readiness_probe: None,
+        lifecycle: None,
+        security_context: ContainerSecurity::default(),
+        volume_mounts: vec![Mount { name: "secrets", mount_path: SECRETS, read_only: true }],
+    };
+    PodSpec {
+        service_account_name: name.into(),
+        automount_service_account_token: false,
+        enable_service_links: false,
+        restart_policy: Some("Never"),
+        termination_grace_period_seconds: None,
+        security_context: PodSecurity::default(),
+        topology_spread_constraints: Vec::new(),
+        containers: vec![container],
+        volumes: vec![Volume::secret("secrets", name)],
+    }
+}
+
+fn policy(deploy: &Deploy, name: &str) -> Document {
+    let places: BTreeSet<Place> = deploy.broker.url.split(',').filter_map(Place::of).collect();
+    let spec = NetworkPolicySpec {
+        pod_selector: Selector { match_labels: names::selector(name) },
+        policy_types: vec!["Ingress", "Egress"],
+        ingress: Vec::new(),
+        egress: egress::rules(&places),
+    };
+    Document::of(&Object::new(Meta::of(name, &deploy.namespace, &names::labels_of(name)), spec))
+        .because("spec/egress", "DNS and the broker.")
+}

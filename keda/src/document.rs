@@ -1,0 +1,168 @@
+//! An object as YAML, with a reason beside what is decided in it.
+//!
+//! Lines are known by their path, such as `spec/template/spec/containers/0/image`: reasons are written above them, and in
+//! the chart other text in their place.
+
+use serde::Serialize;
+use serde_yaml::ser_options;
+
+/// Reasons are wrapped so that lines stay readable beside each other.
+const COMMENT_CHARS_MAX: usize = 112;
+
+/// An object as lines of YAML.
+#[derive(Debug, Clone)]
+pub(crate) struct Document {
+    lines: Vec<Line>,
+    faults: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Line {
+    /// None inside of a text of several lines.
+    path: Option<String>,
+    text: String,
+    reason: Option<&'static str>,
+}
+
+/// What the path of a line ends with, and how deep it stands: items of a list stand between the key above and theirs.
+struct Step {
+    depth: usize,
+    name: String,
+}
+
+impl Document {
+    /// `object` as it is written.
+    pub(crate) fn of(object: &impl Serialize) -> Self {
+        let options = ser_options! { folded_wrap_chars: usize::MAX };
+        let (text, faults) = match serde_yaml::to_string_with_options(object, options) {
+            Ok(text) => (text, Vec::new()),
+            Err(error) => (String::new(), vec![format!("an object cannot be written: {error}")]),
+        };
+        Self { lines: lines_of(&text), faults }
+    }
+
+    /// Says above the line at `path` why it is as it is.
+    pub(crate) fn because(mut self, path: &str, reason: &'static str) -> Self {
+        match self.lines.iter_mut().find(|line| line.path.as_deref() == Some(path)) {
+            Some(line) => line.reason = Some(reason),
+            None => self.faults.push(format!("there is no line {path} to give a reason for: {reason}")),
+        }
+        self
+    }
+
+    /// What could not be written.
+    pub(crate) fn faults(&self) -> &[String] {
+        &self.faults
+    }
+
+    /// The object with its reasons.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        for line in &self.lines {
+            let indent: String = line.text.chars().take_while(|c| *c == ' ').collect();
+            for comment in line.reason.iter().flat_map(|reason| wrapped(reason)) {
+                text.push_str(&format!("{indent}# {comment}\n"));
+            }
+            text.push_str(&line.text);
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn lines_of(text: &str) -> Vec<Line> {
+    let mut above: Vec<Step> = Vec::new();
+    // The depth of the key whose text of several lines is being passed.
+    let mut inside: Option<usize> = None;
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let indent = line.len() - line.trim_start().len();
+        if inside.is_some_and(|depth| line.trim().is_empty() || indent > depth) {
+            lines.push(Line { path: None, text: line.to_owned(), reason: None });
+            continue;
+        }
+        inside = None;
+        let (mut content, mut indent) = (line.trim_start(), indent);
+        while let Some(rest) = content.strip_prefix("- ") {
+            let depth = 2 * indent + 1;
+            let before =
+                above.iter().find(|step| step.depth == depth).and_then(|step| step.name.parse().ok());
+            let number = before.map_or(0, |before: usize| before + 1);
+            above.retain(|step| step.depth < depth);
+            above.push(Step { depth, name: number.to_string() });
+            (content, indent) = (rest, indent + 2);
+        }
+        if let Some((key, value)) = key_of(content) {
+            above.retain(|step| step.depth < 2 * indent);
+            above.push(Step { depth: 2 * indent, name: key.trim_matches(['"', '\'']).to_owned() });
+            if value.starts_with(['|', '>']) {
+                inside = Some(indent);
+            }
+        }
+        let path = above.iter().map(|step| step.name.as_str()).collect::<Vec<_>>().join("/");
+        lines.push(Line { path: Some(path), text: line.to_owned(), reason: None });
+    }
+    lines
+}
+
+/// Key and value of a line that has both, or a key alone.
+fn key_of(content: &str) -> Option<(&str, &str)> {
+    content.split_once(": ").or_else(|| content.strip_suffix(':').map(|key| (key, "")))
+}
+
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= COMMENT_CHARS_MAX => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Tree {
+        list: Vec<BTreeMap<&'static str, Vec<u8>>>,
+        text: &'static str,
+        last: &'static str,
+    }
+
+    #[test]
+    fn a_reason_stands_above_its_line_wherever_that_is() {
+        let list = vec![
+            BTreeMap::from([("c", vec![1]), ("d", vec![])]),
+            BTreeMap::from([("c", vec![2]), ("e", vec![3])]),
+        ];
+        let document = Document::of(&Tree { list, text: "x: y\nlast: z\n", last: "yes" })
+            .because("list/1/c", "of the second")
+            .because("list/0/d", "empty")
+            .because("list/1/e/0", "of an item")
+            .because("last", "no truth value");
+        assert_eq!(document.faults(), Vec::<String>::new());
+        assert_eq!(
+            document.text(),
+            "list:\n- c:\n  - 1\n  # empty\n  d: []\n# of the second\n- c:\n  - 2\n  e:\n  # of an item\n  - 3\n\
+             text: |\n  x: y\n  last: z\n# no truth value\nlast: \"yes\"\n"
+        );
+        assert_eq!(document.because("list/2/c", "nowhere").faults().len(), 1);
+    }
+
+    #[test]
+    fn a_long_reason_is_wrapped_and_a_long_value_is_not() {
+        const WHY: &str = "why it is so, at length, and at more length, and at so much more length that all of this does not \
+                           fit into one line";
+        let value: BTreeMap<&str, String> = BTreeMap::from([("a", "word ".repeat(60))]);
+        let text = Document::of(&value).because("a", WHY).text();
+        assert_eq!(text.lines().count(), 3, "{text}");
+    }
+}

@@ -1,0 +1,71 @@
+//! The files of `keda/`: what is written, and committed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jetlag::Description;
+
+use crate::deploy::Deploy;
+use crate::document::Document;
+use crate::kustomization::Kustomization;
+use crate::{command, function, names, shared};
+
+/// How every file begins.
+const HEADER: &str = "# Made by `jetlag manifests` from the contracts and the `deploy` section of jetlag.yaml. Change those, not this.\n";
+
+/// Why nothing is written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the manifests cannot be made:\n  {}", .faults.join("\n  "))]
+pub struct Unwritable {
+    /// Everything that is wrong, each in one line.
+    pub faults: Vec<String>,
+}
+
+/// The files for `functions`, by their path in `keda/`.
+///
+/// # Errors
+/// A function needs a setting that `deploy` does not have, or `deploy` speaks of what is not there.
+pub fn files(functions: &[Description], deploy: &Deploy) -> Result<BTreeMap<PathBuf, String>, Unwritable> {
+    let mut functions = functions.to_vec();
+    functions.sort_by(|one, other| one.name.cmp(&other.name));
+    let mut faults = names::faults(&functions);
+    faults.extend(strangers(&functions, deploy));
+    let mut pages: BTreeMap<String, Vec<Document>> = BTreeMap::from([
+        ("namespace".to_owned(), vec![shared::namespace(deploy), shared::closed(deploy)]),
+        ("broker".to_owned(), shared::monitoring(deploy).into()),
+        ("provision".to_owned(), command::provision(&functions, deploy)),
+        ("rescue".to_owned(), command::rescue(deploy)),
+    ]);
+    for function in &functions {
+        let (documents, wrong) = function::objects(function, deploy);
+        faults.extend(wrong);
+        pages.insert(function.name.clone(), documents);
+    }
+    faults.extend(pages.values().flatten().flat_map(Document::faults).cloned());
+    if !faults.is_empty() {
+        return Err(Unwritable { faults });
+    }
+    let base = PathBuf::from("base");
+    let kustomization = Kustomization::of(pages.keys().map(|name| format!("{name}.yaml")));
+    let mut files: BTreeMap<PathBuf, String> =
+        pages.iter().map(|(name, documents)| (base.join(format!("{name}.yaml")), page(documents))).collect();
+    files.insert(base.join("kustomization.yaml"), page(&[Document::of(&kustomization)]));
+    Ok(files)
+}
+
+/// Functions and variables that `deploy` speaks of, and that are not there.
+fn strangers(functions: &[Description], deploy: &Deploy) -> Vec<String> {
+    let unknown = deploy.functions.keys().filter(|name| !functions.iter().any(|f| f.name == **name));
+    let unread = deploy.env.keys().filter(|name| {
+        !functions.iter().flat_map(|function| &function.variables).any(|known| known.name == **name)
+    });
+    unknown
+        .map(|name| format!("deploy.functions.{name}: there is no such function"))
+        .chain(unread.map(|name| format!("deploy.env.{name}: no function reads it")))
+        .collect()
+}
+
+fn page(documents: &[Document]) -> String {
+    let texts: Vec<String> = documents.iter().map(Document::text).collect();
+    format!("{HEADER}{}", texts.join("---\n"))
+}
