@@ -1,15 +1,16 @@
 //! What runs the command line in the cluster: the Job that makes streams and consumers, and the CronJob that carries on
 //! what would expire.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jetlag::{Description, ROUNDS_PER_HORIZON};
 
 use crate::contracts::Contracts;
-use crate::deploy::{Deploy, Resources};
+use crate::deploy::{Deploy, Resources, Streams};
 use crate::document::Document;
-use crate::egress::{self, Place};
+use crate::egress;
 use crate::environment::short_hash;
+use crate::function::NAMESPACE;
 use crate::kube::identity::{ConfigMap, Meta, Object, ServiceAccount};
 use crate::kube::job::{CronJobSpec, FailurePolicy, JobSpec, JobTemplate};
 use crate::kube::network::NetworkPolicySpec;
@@ -17,7 +18,7 @@ use crate::kube::pod::{
     Container, ContainerSecurity, EnvVar, Mount, PodSecurity, PodSpec, PodTemplate, Quantities, Volume,
 };
 use crate::kube::workload::Selector;
-use crate::names;
+use crate::{names, values};
 
 /// The file of the contracts, in the Job.
 const FILE: &str = "contracts.json";
@@ -62,7 +63,8 @@ pub(crate) fn provision(functions: &[Description], deploy: &Deploy) -> Vec<Docum
         pod_failure_policy: Some(FailurePolicy::give_up_at(&HOPELESS)),
         template: PodTemplate { metadata: Meta::unnamed(&labels), spec: pod },
     };
-    let job = Document::of(&Object::new(meta(&format!("{name}-{hash}")), spec))
+    let job = tunables(Document::of(&Object::new(meta(&format!("{name}-{hash}")), spec)), "spec/template/spec")
+        .tunable("metadata/name", format!("printf \"{name}-%s\" (include \"jetlag.hash\" .)"))
         .because(
             "metadata/name",
             "A Job cannot be changed: its name has a hash of the contracts and the image, so that other contracts are another Job.",
@@ -76,11 +78,16 @@ pub(crate) fn provision(functions: &[Description], deploy: &Deploy) -> Vec<Docum
             "Exit code 78: streams or consumers are there and differ, which no other try mends. The log has the difference.",
         );
     vec![
-        Document::of(&ServiceAccount::new(meta(name))),
+        Document::of(&ServiceAccount::new(meta(name))).tunable("metadata/namespace", NAMESPACE),
         Document::of(&ConfigMap::new(
             Meta::of(names::CONTRACTS, &deploy.namespace, &labels),
             BTreeMap::from([(FILE.to_owned(), contracts)]),
-        )),
+        ))
+        .tunable("metadata/namespace", NAMESPACE)
+        .tunable_below(
+            "data",
+            &[format!("  {FILE}: |-"), "    {{- include \"jetlag.contracts\" . | nindent 4 }}".to_owned()],
+        ),
         job,
         policy(deploy, name),
     ]
@@ -91,7 +98,7 @@ pub(crate) fn rescue(deploy: &Deploy) -> Vec<Document> {
     let name = names::RESCUE;
     let labels = names::labels_of(name);
     let meta = || Meta::of(name, &deploy.namespace, &labels);
-    let (schedule, pause_s) = schedule(deploy);
+    let (schedule, pause_s) = schedule(&deploy.streams);
     let spec = CronJobSpec {
         schedule,
         time_zone: "Etc/UTC",
@@ -113,18 +120,30 @@ pub(crate) fn rescue(deploy: &Deploy) -> Vec<Document> {
             },
         },
     };
-    let cron = Document::of(&Object::new(meta(), spec))
+    let cron = tunables(Document::of(&Object::new(meta(), spec)), "spec/jobTemplate/spec/template/spec")
+        .tunable("spec/schedule", ".Values.rescue.schedule | quote")
         .because(
             "spec/schedule",
             "At least every eighth of the horizon, and every hour where that is longer: a round that finds nothing costs a few requests.",
         )
         .because("spec/concurrencyPolicy", "Two at a time are safe, and of no use.");
-    vec![Document::of(&ServiceAccount::new(meta())), cron, policy(deploy, name)]
+    vec![
+        Document::of(&ServiceAccount::new(meta())).tunable("metadata/namespace", NAMESPACE),
+        cron,
+        policy(deploy, name),
+    ]
+}
+
+fn tunables(document: Document, pod: &str) -> Document {
+    document
+        .tunable("metadata/namespace", NAMESPACE)
+        .tunable(&format!("{pod}/containers/0/image"), format!("{} | quote", values::image(names::COMMAND)))
+        .tunable(&format!("{pod}/containers/0/env/0/value"), ".Values.broker.url | quote")
 }
 
 /// A schedule that is at least as often as a rescue must be, and its pause in seconds.
-fn schedule(deploy: &Deploy) -> (String, u64) {
-    let minutes = deploy.streams.horizon.as_secs() / u64::from(ROUNDS_PER_HORIZON) / 60;
+pub(crate) fn schedule(streams: &Streams) -> (String, u64) {
+    let minutes = streams.horizon.as_secs() / u64::from(ROUNDS_PER_HORIZON) / 60;
     // Only divisors of an hour: at others, a clock's last pause in the hour is another.
     let pause = [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, PAUSE_MINUTES_MAX];
     let pause = pause.into_iter().rev().find(|pause| *pause <= minutes).unwrap_or(1);
@@ -165,13 +184,14 @@ fn pod(deploy: &Deploy, name: &str, args: Vec<String>) -> PodSpec {
 }
 
 fn policy(deploy: &Deploy, name: &str) -> Document {
-    let places: BTreeSet<Place> = deploy.broker.url.split(',').filter_map(Place::of).collect();
     let spec = NetworkPolicySpec {
         pod_selector: Selector { match_labels: names::selector(name) },
         policy_types: vec!["Ingress", "Egress"],
         ingress: Vec::new(),
-        egress: egress::rules(&places),
+        egress: egress::common(&deploy.broker.url),
     };
     Document::of(&Object::new(Meta::of(name, &deploy.namespace, &names::labels_of(name)), spec))
+        .tunable("metadata/namespace", NAMESPACE)
+        .tunable_below("spec/egress", &["{{- toYaml .Values.egress | nindent 2 }}".to_owned()])
         .because("spec/egress", "DNS and the broker.")
 }

@@ -5,6 +5,7 @@ use jetlag::topology::{Sizing, Topology};
 use serde::{Deserialize, Serialize};
 
 use crate::deploy::Streams;
+use crate::document::literal;
 
 /// Contracts, and how streams are made.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,6 +44,21 @@ impl Contracts {
     /// As the file is written.
     pub(crate) fn to_json(&self) -> String {
         // Plain data: it always serialises.
-        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// The same as a template of the chart, whose values say how streams are made.
+    pub(crate) fn to_template(&self) -> String {
+        let json = literal(&self.to_json());
+        let streams = serde_json::to_value(self.streams).unwrap_or_default();
+        let fields = streams.as_object().into_iter().flatten();
+        // The streams come first, so that the first line of such a name is theirs.
+        fields.fold(json, |json, (name, value)| {
+            let expression = match value {
+                serde_json::Value::String(_) => format!("{{{{ .Values.streams.{name} | quote }}}}"),
+                _ => format!("{{{{ .Values.streams.{name} | int64 }}}}"),
+            };
+            json.replacen(&format!("\"{name}\": {value}"), &format!("\"{name}\": {expression}"), 1)
+        })
     }
 }

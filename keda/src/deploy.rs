@@ -26,7 +26,7 @@ pub struct Deploy {
 }
 
 /// Where images are: `<prefix><function>:<tag>`, and `<prefix>jetlag:<tag>` for the command line.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Images {
     /// With the slash at its end.
@@ -36,7 +36,7 @@ pub struct Images {
 }
 
 /// Where the broker is.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BrokerPlace {
     /// Servers, separated by commas: `NATS_URL`.
@@ -78,7 +78,7 @@ pub struct FunctionDeploy {
 }
 
 /// What a container asks for and gets at most, as Kubernetes writes quantities.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Resources {
     /// Processor time that it is sure of.

@@ -22,6 +22,18 @@ struct Line {
     path: Option<String>,
     text: String,
     reason: Option<&'static str>,
+    in_chart: InChart,
+}
+
+/// What stands in the chart for a line.
+#[derive(Debug, Clone)]
+enum InChart {
+    /// The line itself.
+    Same,
+    /// The line with this in place of its value.
+    Value(String),
+    /// The line, and below it these in place of everything that is below it.
+    Below(Vec<String>),
 }
 
 /// What the path of a line ends with, and how deep it stands: items of a list stand between the key above and theirs.
@@ -50,6 +62,24 @@ impl Document {
         self
     }
 
+    /// In the chart, the value of the line at `path` is that of `expression`.
+    pub(crate) fn tunable(mut self, path: &str, expression: impl Into<String>) -> Self {
+        match self.lines.iter_mut().find(|line| line.path.as_deref() == Some(path)) {
+            Some(line) => line.in_chart = InChart::Value(expression.into()),
+            None => self.faults.push(format!("there is no line {path} to be tuned")),
+        }
+        self
+    }
+
+    /// In the chart, what is below the line at `path` are these lines.
+    pub(crate) fn tunable_below(mut self, path: &str, lines: &[String]) -> Self {
+        match self.lines.iter_mut().find(|line| line.path.as_deref() == Some(path)) {
+            Some(line) => line.in_chart = InChart::Below(lines.to_vec()),
+            None => self.faults.push(format!("there is no line {path} to be tuned")),
+        }
+        self
+    }
+
     /// What could not be written.
     pub(crate) fn faults(&self) -> &[String] {
         &self.faults
@@ -57,17 +87,54 @@ impl Document {
 
     /// The object with its reasons.
     pub(crate) fn text(&self) -> String {
+        self.lines.iter().map(|line| line.reasons() + &line.text + "\n").collect()
+    }
+
+    /// The object as a template of the chart.
+    pub(crate) fn template(&self) -> String {
         let mut text = String::new();
+        let mut replaced: Option<String> = None;
         for line in &self.lines {
-            let indent: String = line.text.chars().take_while(|c| *c == ' ').collect();
-            for comment in line.reason.iter().flat_map(|reason| wrapped(reason)) {
-                text.push_str(&format!("{indent}# {comment}\n"));
+            if let Some(above) = &replaced {
+                let is_below = line.path.as_ref().is_none_or(|path| path.starts_with(above.as_str()));
+                if is_below {
+                    continue;
+                }
+                replaced = None;
             }
-            text.push_str(&line.text);
+            text.push_str(&line.reasons());
+            let (before, _) = line.text.split_once(": ").unwrap_or((&line.text, ""));
+            match &line.in_chart {
+                InChart::Same => text.push_str(&literal(&line.text)),
+                InChart::Value(expression) => text.push_str(&format!("{before}: {{{{ {expression} }}}}")),
+                InChart::Below(lines) => {
+                    text.push_str(&line.text);
+                    for line in lines {
+                        text.push_str(&format!("\n{line}"));
+                    }
+                    replaced = line.path.as_ref().map(|path| format!("{path}/"));
+                }
+            }
             text.push('\n');
         }
         text
     }
+}
+
+impl Line {
+    fn reasons(&self) -> String {
+        let indent: String = self.text.chars().take_while(|c| *c == ' ').collect();
+        self.reason
+            .iter()
+            .flat_map(|reason| wrapped(reason))
+            .map(|line| format!("{indent}# {line}\n"))
+            .collect()
+    }
+}
+
+/// `text` as it stands in a template, where two braces would begin an expression.
+pub(crate) fn literal(text: &str) -> String {
+    text.replace("{{", "{{ \"{{\" }}")
 }
 
 fn lines_of(text: &str) -> Vec<Line> {
@@ -78,7 +145,7 @@ fn lines_of(text: &str) -> Vec<Line> {
     for line in text.lines() {
         let indent = line.len() - line.trim_start().len();
         if inside.is_some_and(|depth| line.trim().is_empty() || indent > depth) {
-            lines.push(Line { path: None, text: line.to_owned(), reason: None });
+            lines.push(Line { path: None, text: line.to_owned(), reason: None, in_chart: InChart::Same });
             continue;
         }
         inside = None;
@@ -100,7 +167,7 @@ fn lines_of(text: &str) -> Vec<Line> {
             }
         }
         let path = above.iter().map(|step| step.name.as_str()).collect::<Vec<_>>().join("/");
-        lines.push(Line { path: Some(path), text: line.to_owned(), reason: None });
+        lines.push(Line { path: Some(path), text: line.to_owned(), reason: None, in_chart: InChart::Same });
     }
     lines
 }
@@ -110,7 +177,8 @@ fn key_of(content: &str) -> Option<(&str, &str)> {
     content.split_once(": ").or_else(|| content.strip_suffix(':').map(|key| (key, "")))
 }
 
-fn wrapped(text: &str) -> Vec<String> {
+/// `text` in lines of a comment.
+pub(crate) fn wrapped(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
@@ -155,6 +223,22 @@ mod tests {
              text: |\n  x: y\n  last: z\n# no truth value\nlast: \"yes\"\n"
         );
         assert_eq!(document.because("list/2/c", "nowhere").faults().len(), 1);
+    }
+
+    #[test]
+    fn a_template_has_expressions_where_something_can_be_tuned() {
+        let list = vec![BTreeMap::from([("c", vec![1])])];
+        let document = Document::of(&Tree { list, text: "{{x}}\ny", last: "yes" })
+            .because("last", "no truth value")
+            .tunable("last", ".Values.last | quote")
+            .tunable_below("list", &["  {{- toYaml .Values.list | nindent 2 }}".to_owned()]);
+        assert_eq!(
+            document.template(),
+            "list:\n  {{- toYaml .Values.list | nindent 2 }}\ntext: |-\n  {{ \"{{\" }}x}}\n  y\n# no truth value\n\
+             last: {{ .Values.last | quote }}\n"
+        );
+        assert!(document.text().ends_with("last: \"yes\"\n"));
+        assert_eq!(document.tunable("first", "").faults().len(), 1);
     }
 
     #[test]

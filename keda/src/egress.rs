@@ -64,17 +64,28 @@ impl Peer {
     }
 }
 
-/// Name resolution, and `places`.
-pub(crate) fn rules(places: &BTreeSet<Place>) -> Vec<PolicyRule> {
+/// The places that `values` name, each of which may be a list of URLs.
+pub(crate) fn named_by<'a>(values: impl Iterator<Item = &'a str>) -> BTreeSet<Place> {
+    values.flat_map(|value| value.split(',')).filter_map(Place::of).collect()
+}
+
+/// What every pod needs: name resolution, and the broker.
+pub(crate) fn common(broker: &str) -> Vec<PolicyRule> {
     let dns = PolicyRule {
         to: vec![Peer::namespace(DNS_NAMESPACE), Peer::address(NODE_DNS)],
         ports: vec![PolicyPort { port: 53, protocol: "UDP" }, PolicyPort { port: 53, protocol: "TCP" }],
     };
-    let places = places.iter().map(|place| PolicyRule {
+    let broker = named_by(std::iter::once(broker));
+    std::iter::once(dns).chain(rules(&broker)).collect()
+}
+
+/// An opening for each of `places`.
+pub(crate) fn rules(places: &BTreeSet<Place>) -> Vec<PolicyRule> {
+    let rule = |place: &Place| PolicyRule {
         to: place.peer().into_iter().collect(),
         ports: vec![PolicyPort { port: place.port, protocol: "TCP" }],
-    });
-    std::iter::once(dns).chain(places).collect()
+    };
+    places.iter().map(rule).collect()
 }
 
 #[cfg(test)]

@@ -6,41 +6,42 @@ use jetlag::Description;
 use sha2::{Digest, Sha256};
 
 use crate::deploy::Deploy;
-use crate::egress::Place;
+use crate::egress::{self, Place};
 use crate::workload::PORT;
 
 /// Variables that are said by what is generated.
 const OWN: [&str; 4] = ["NATS_URL", "PORT", "JETLAG_PROVISION", "JETLAG_TRIGGER"];
 /// As many characters of a checksum as tell two apart.
-const CHECKSUM_CHARS: usize = 16;
+pub(crate) const CHECKSUM_CHARS: usize = 16;
 
 /// The environment of a function.
 #[derive(Debug)]
 pub(crate) struct Environment {
-    /// The ConfigMap's content.
-    pub(crate) data: BTreeMap<String, String>,
-    /// Of the data.
-    pub(crate) checksum: String,
-    /// Whom the values name, the broker among them.
+    /// What is said by what is generated.
+    given: BTreeMap<String, String>,
+    /// What the settings say.
+    pub(crate) own: BTreeMap<String, String>,
+    /// Whom the settings name, the broker left out.
     pub(crate) places: BTreeSet<Place>,
+    /// What is wrong with the settings.
+    pub(crate) faults: Vec<String>,
 }
 
 impl Environment {
     /// What `deploy` says to `function`, and what is wrong with that.
-    pub(crate) fn of(function: &Description, deploy: &Deploy) -> (Self, Vec<String>) {
+    pub(crate) fn of(function: &Description, deploy: &Deploy) -> Self {
         let name = &function.name;
-        let mut faults = Vec::new();
-        let mut data = BTreeMap::from([
+        let given = BTreeMap::from([
             ("NATS_URL".to_owned(), deploy.broker.url.clone()),
             ("PORT".to_owned(), PORT.to_string()),
             // The Job does it, before anything is scaled, as a user that may.
             ("JETLAG_PROVISION".to_owned(), "false".to_owned()),
         ]);
-        let own = deploy.functions.get(name);
+        let (mut own, mut faults) = (BTreeMap::new(), Vec::new());
+        let settings = deploy.functions.get(name);
         for variable in &function.variables {
-            let said =
-                own.and_then(|own| own.env.get(&variable.name)).or_else(|| deploy.env.get(&variable.name));
-            match said {
+            let said = settings.and_then(|settings| settings.env.get(&variable.name));
+            match said.or_else(|| deploy.env.get(&variable.name)) {
                 Some(_) if variable.secret => faults.push(format!(
                     "{name}: {} is a secret: leave it out here, and put it into the Secret `{name}`",
                     variable.name
@@ -51,7 +52,7 @@ impl Environment {
                         variable.name
                     ));
                 }
-                Some(value) => drop(data.insert(variable.name.clone(), value.clone())),
+                Some(value) => drop(own.insert(variable.name.clone(), value.clone())),
                 None if variable.default.is_none() && !variable.secret => faults.push(format!(
                     "{name}: {} is required ({}): say it in deploy.functions.{name}.env",
                     variable.name, variable.about
@@ -59,30 +60,38 @@ impl Environment {
                 None => {}
             }
         }
-        for variable in own.iter().flat_map(|own| own.env.keys()) {
+        for variable in settings.iter().flat_map(|settings| settings.env.keys()) {
             if !function.variables.iter().any(|known| known.name == *variable) {
                 faults.push(format!("{name}: it reads no variable {variable}; see `{name} --help`"));
             }
         }
-        let mut places: BTreeSet<Place> =
-            data.values().flat_map(|value| value.split(',')).filter_map(Place::of).collect();
-        for url in own.iter().flat_map(|own| &own.egress) {
+        let mut places = egress::named_by(own.values().map(String::as_str));
+        for url in settings.iter().flat_map(|settings| &settings.egress) {
             match Place::of(url) {
                 Some(place) => drop(places.insert(place)),
                 None => faults.push(format!("{name}: egress `{url}` is no URL such as http://host:8080")),
             }
         }
-        let checksum = checksum(&data);
-        (Self { data, checksum, places }, faults)
+        Self { given, own, places, faults }
     }
-}
 
-/// A short checksum of `value` as JSON, as the chart computes it too.
-fn checksum(value: &BTreeMap<String, String>) -> String {
-    // Go's JSON escapes these, for readers that are browsers.
-    let json = serde_json::to_string(value).unwrap_or_default();
-    let json = json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e");
-    short_hash(&json, CHECKSUM_CHARS)
+    /// What is said by what is generated.
+    pub(crate) const fn given(&self) -> &BTreeMap<String, String> {
+        &self.given
+    }
+
+    /// The content of the ConfigMap.
+    pub(crate) fn data(&self) -> BTreeMap<String, String> {
+        self.given.iter().chain(&self.own).map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// A short checksum of the content, as the chart computes it too.
+    pub(crate) fn checksum(&self) -> String {
+        // Go's JSON escapes these, for readers that are browsers.
+        let json = serde_json::to_string(&self.data()).unwrap_or_default();
+        let json = json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e");
+        short_hash(&json, CHECKSUM_CHARS)
+    }
 }
 
 /// The first `chars` hexadecimal digits of the SHA-256 of `text`.

@@ -9,29 +9,31 @@ use crate::environment::Environment;
 use crate::kube::identity::{ConfigMap, Labels, Meta, Object, ServiceAccount};
 use crate::kube::network::{NetworkPolicySpec, PolicyPort, PolicyRule, ServicePort, ServiceSpec};
 use crate::kube::workload::{DisruptionBudgetSpec, Selector};
-use crate::names;
 use crate::scaling::scaled_object;
 use crate::workload::{Component, PORT, deployment};
+use crate::{chart, names, values};
 
 /// The port under which requests are taken in the cluster.
 const REQUESTS_PORT: u16 = 80;
 
+/// In the chart, the namespace is the one that it is installed into.
+pub(crate) const NAMESPACE: &str = ".Release.Namespace";
+
 /// The objects of `function`, and what is wrong with what `deploy` says about it.
 pub(crate) fn objects(function: &Description, deploy: &Deploy) -> (Vec<Document>, Vec<String>) {
     let name = &function.name;
-    let (environment, faults) = Environment::of(function, deploy);
+    let environment = Environment::of(function, deploy);
     let labels = names::labels_of(name);
     let meta = |object: &str| Meta::of(object, &deploy.namespace, &labels);
     let takes_requests = !function.endpoints.is_empty();
-    let reads = function.reads == jetlag::Source::Audit
-        || !function.listens_to.is_empty()
-        || !function.admits.is_empty();
-
+    let content = [format!("{{{{ include {:?} . | nindent 2 }}}}", chart::config(name))];
     let mut documents = vec![
-        Document::of(&ServiceAccount::new(meta(name))),
-        Document::of(&ConfigMap::new(meta(name), environment.data.clone())),
+        Document::of(&ServiceAccount::new(meta(name))).tunable("metadata/namespace", NAMESPACE),
+        Document::of(&ConfigMap::new(meta(name), environment.data()))
+            .tunable("metadata/namespace", NAMESPACE)
+            .tunable_below("data", &content),
     ];
-    if reads {
+    if values::reads(function) {
         documents.push(deployment(function, deploy, &environment, Component::Stream));
         documents.push(scaled_object(function, deploy));
         if function.scaling.min > 1 {
@@ -45,13 +47,13 @@ pub(crate) fn objects(function: &Description, deploy: &Deploy) -> (Vec<Document>
         documents.push(requests(meta(name), http));
     }
     documents.push(metrics(meta(&names::metrics(name)), name));
-    documents.push(policy(meta(name), name, &environment));
-    (documents, faults)
+    documents.push(policy(meta(name), name, deploy, &environment));
+    (documents, environment.faults)
 }
 
 fn budget(meta: Meta, selector: Labels) -> Document {
     let spec = DisruptionBudgetSpec { max_unavailable: 1, selector: Selector { match_labels: selector } };
-    Document::of(&Object::new(meta, spec)).because(
+    Document::of(&Object::new(meta, spec)).tunable("metadata/namespace", NAMESPACE).because(
         "spec/maxUnavailable",
         "There are always at least two. Functions that scale to zero have no budget: it would keep a node from being drained for a process whose work goes on elsewhere.",
     )
@@ -61,7 +63,7 @@ fn requests(meta: Meta, selector: Labels) -> Document {
     let port = ServicePort { name: "http", port: REQUESTS_PORT, target_port: "http" };
     let spec =
         ServiceSpec { cluster_ip: None, publish_not_ready_addresses: None, selector, ports: vec![port] };
-    Document::of(&Object::new(meta, spec))
+    Document::of(&Object::new(meta, spec)).tunable("metadata/namespace", NAMESPACE)
 }
 
 fn metrics(meta: Meta, name: &str) -> Document {
@@ -72,17 +74,23 @@ fn metrics(meta: Meta, name: &str) -> Document {
         ports: vec![ServicePort { name: "metrics", port: PORT, target_port: "http" }],
     };
     Document::of(&Object::new(meta, spec))
+        .tunable("metadata/namespace", NAMESPACE)
         .because("spec/clusterIP", "Every process is asked by itself, ready or not, at /metrics.")
 }
 
-fn policy(meta: Meta, name: &str, environment: &Environment) -> Document {
+fn policy(meta: Meta, name: &str, deploy: &Deploy, environment: &Environment) -> Document {
+    let own = egress::rules(&environment.places);
+    let both = format!("concat .Values.egress {}", values::of_function(name, "egress"));
+
     let spec = NetworkPolicySpec {
         pod_selector: Selector { match_labels: names::selector(name) },
         policy_types: vec!["Ingress", "Egress"],
         ingress: vec![PolicyRule { to: Vec::new(), ports: vec![PolicyPort { port: PORT, protocol: "TCP" }] }],
-        egress: egress::rules(&environment.places),
+        egress: egress::common(&deploy.broker.url).into_iter().chain(own).collect(),
     };
     Document::of(&Object::new(meta, spec))
+        .tunable("metadata/namespace", NAMESPACE)
+        .tunable_below("spec/egress", &[format!("{{{{- {both} | toYaml | nindent 2 }}}}")])
         .because("spec/ingress", "Probes, metrics, and requests where the function takes them.")
         .because(
             "spec/egress",

@@ -3,6 +3,7 @@
 //! Everything is derived from [`jetlag::Description`], so it works for any team's functions; nothing here knows a function
 //! by its name. Read [`files`], then `function.rs`.
 
+mod chart;
 mod command;
 mod contracts;
 pub mod deploy;
@@ -16,6 +17,7 @@ mod manifests;
 mod names;
 mod scaling;
 mod shared;
+mod values;
 mod workload;
 
 pub use contracts::Contracts;

@@ -8,10 +8,13 @@ use jetlag::Description;
 use crate::deploy::Deploy;
 use crate::document::Document;
 use crate::kustomization::Kustomization;
-use crate::{command, function, names, shared};
+use crate::{chart, command, function, names, shared};
 
 /// How every file begins.
 const HEADER: &str = "# Made by `jetlag manifests` from the contracts and the `deploy` section of jetlag.yaml. Change those, not this.\n";
+
+/// The page of the namespace.
+const NAMESPACE: &str = "namespace";
 
 /// Why nothing is written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +34,8 @@ pub fn files(functions: &[Description], deploy: &Deploy) -> Result<BTreeMap<Path
     let mut faults = names::faults(&functions);
     faults.extend(strangers(&functions, deploy));
     let mut pages: BTreeMap<String, Vec<Document>> = BTreeMap::from([
-        ("namespace".to_owned(), vec![shared::namespace(deploy), shared::closed(deploy)]),
+        (NAMESPACE.to_owned(), vec![shared::namespace(deploy)]),
+        ("network".to_owned(), vec![shared::closed(deploy)]),
         ("broker".to_owned(), shared::monitoring(deploy).into()),
         ("provision".to_owned(), command::provision(&functions, deploy)),
         ("rescue".to_owned(), command::rescue(deploy)),
@@ -45,10 +49,13 @@ pub fn files(functions: &[Description], deploy: &Deploy) -> Result<BTreeMap<Path
     if !faults.is_empty() {
         return Err(Unwritable { faults });
     }
+    let mut files = BTreeMap::new();
+    // A chart is installed into a namespace that is there.
+    let in_chart = pages.iter().filter(|(name, _)| *name != NAMESPACE);
+    files.extend(chart::files(&functions, deploy, in_chart, HEADER));
     let base = PathBuf::from("base");
     let kustomization = Kustomization::of(pages.keys().map(|name| format!("{name}.yaml")));
-    let mut files: BTreeMap<PathBuf, String> =
-        pages.iter().map(|(name, documents)| (base.join(format!("{name}.yaml")), page(documents))).collect();
+    files.extend(pages.iter().map(|(name, documents)| (base.join(format!("{name}.yaml")), page(documents))));
     files.insert(base.join("kustomization.yaml"), page(&[Document::of(&kustomization)]));
     Ok(files)
 }

@@ -5,12 +5,13 @@ use jetlag::{Description, Source};
 
 use crate::deploy::Deploy;
 use crate::document::Document;
+use crate::function::NAMESPACE;
 use crate::kube::identity::{Meta, Object};
 use crate::kube::scaled_object::{
     Advanced, AuthRef, Fallback, HpaBehavior, HpaConfig, HpaPolicy, HpaRules, ScaledObjectSpec, Target,
     Trigger, TriggerMetadata,
 };
-use crate::names;
+use crate::{names, values};
 
 /// How often in a row KEDA does not learn the lag before it falls back.
 pub(crate) const FALLBACK_FAILURES: u32 = 3;
@@ -85,11 +86,28 @@ pub(crate) fn scaled_object(function: &Description, deploy: &Deploy) -> Document
     };
     let labels = names::labels_of(name);
     let document = Document::of(&Object::new(Meta::of(name, &deploy.namespace, &labels), spec));
-    reasons(document, function)
+    tunables(reasons(document, function), name, topology.consumers.len())
+}
+
+fn tunables(document: Document, function: &str, triggers: usize) -> Document {
+    let value = |path: &str| values::of_function(function, path);
+    let document = document
+        .tunable("metadata/namespace", NAMESPACE)
+        .tunable("spec/pollingInterval", value("scaling.polling_s | int64"))
+        .tunable("spec/cooldownPeriod", value("scaling.cooldown_s | int64"))
+        .tunable("spec/minReplicaCount", value("scaling.min | int64"))
+        .tunable("spec/maxReplicaCount", value("scaling.max | int64"))
+        .tunable("spec/fallback/replicas", format!("{} | int64 | max 1", value("scaling.min")));
+    (0..triggers).fold(document, |document, trigger| {
+        document.tunable(
+            &format!("spec/triggers/{trigger}/metadata/lagThreshold"),
+            value("scaling.lag | int64 | quote"),
+        )
+    })
 }
 
 /// KEDA counts whole seconds; what is less than one is one.
-fn seconds(milliseconds: u64) -> u64 {
+pub(crate) fn seconds(milliseconds: u64) -> u64 {
     milliseconds.div_ceil(1000)
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::deploy::Deploy;
 use crate::document::Document;
+use crate::function::NAMESPACE;
 use crate::kube::identity::{ConfigMap, Meta, Namespace, Object, labels};
 use crate::kube::network::NetworkPolicySpec;
 use crate::kube::scaled_object::{AuthConfig, AuthSpec};
@@ -36,6 +37,7 @@ pub(crate) fn closed(deploy: &Deploy) -> Document {
         egress: Vec::new(),
     };
     Document::of(&Object::new(meta, spec))
+        .tunable("metadata/namespace", NAMESPACE)
         .because("spec/podSelector", "Every pod: what is open is in the policy of each.")
 }
 
@@ -49,10 +51,14 @@ pub(crate) fn monitoring(deploy: &Deploy) -> [Document; 2] {
     let auth = |parameter| AuthConfig { parameter, name: names::MONITORING, key: parameter };
     let spec = AuthSpec { config_map_target_ref: vec![auth(ENDPOINT), auth(ACCOUNT)] };
     [
-        Document::of(&ConfigMap::new(meta(), data)).because(
+        Document::of(&ConfigMap::new(meta(), data))
+            .tunable("metadata/namespace", NAMESPACE)
+            .tunable("data/natsServerMonitoringEndpoint", ".Values.broker.monitoring | quote")
+            .tunable("data/account", ".Values.broker.account | quote")
+            .because(
             "data/natsServerMonitoringEndpoint",
             "KEDA asks the server that leads a consumer, and finds it by host name: in a cluster of servers, the headless Service. It knows no password and no client certificate there: let only KEDA's namespace reach that port.",
         ),
-        Document::of(&Object::new(meta(), spec)),
+        Document::of(&Object::new(meta(), spec)).tunable("metadata/namespace", NAMESPACE),
     ]
 }

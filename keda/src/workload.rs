@@ -4,14 +4,15 @@ use jetlag::{Description, VariableDescription};
 
 use crate::deploy::Deploy;
 use crate::document::Document;
-use crate::environment::Environment;
+use crate::environment::{CHECKSUM_CHARS, Environment};
+use crate::function::NAMESPACE;
 use crate::kube::identity::{Meta, Object, labels};
 use crate::kube::pod::{
     Container, ContainerPort, ContainerSecurity, EnvFrom, EnvVar, Lifecycle, Mount, PodSecurity, PodSpec,
     PodTemplate, Probe, Quantities, Spread, Volume,
 };
 use crate::kube::workload::{DeploymentSpec, Selector, Strategy};
-use crate::names;
+use crate::{chart, names, values};
 
 /// The port of probes, metrics and requests.
 pub(crate) const PORT: u16 = 8080;
@@ -56,9 +57,9 @@ pub(crate) fn deployment(
     let name = if is_http { names::http(&function.name) } else { function.name.clone() };
     let selector = Selector { match_labels: names::selector_of_component(&function.name, component.name()) };
     let object_labels = names::labels_of_component(&function.name, component.name());
-    let port = PORT.to_string();
+    let (port, checksum) = (PORT.to_string(), environment.checksum());
     let annotations = labels([
-        ("checksum/config", environment.checksum.as_str()),
+        ("checksum/config", checksum.as_str()),
         ("prometheus.io/scrape", "true"),
         ("prometheus.io/port", port.as_str()),
         ("prometheus.io/path", "/metrics"),
@@ -88,7 +89,25 @@ pub(crate) fn deployment(
             },
         },
     };
-    reasons(Document::of(&Object::new(Meta::of(&name, &deploy.namespace, &object_labels), spec)), is_http)
+    let document = Document::of(&Object::new(Meta::of(&name, &deploy.namespace, &object_labels), spec));
+    tunables(reasons(document, is_http), &function.name, is_http)
+}
+
+fn tunables(document: Document, function: &str, is_http: bool) -> Document {
+    const CONTAINER: &str = "spec/template/spec/containers/0";
+    let value = |path: &str| values::of_function(function, path);
+    let checksum = format!(
+        "include {:?} . | fromYaml | toJson | sha256sum | trunc {CHECKSUM_CHARS} | quote",
+        chart::config(function)
+    );
+    let document = document
+        .tunable("metadata/namespace", NAMESPACE)
+        .tunable("spec/template/metadata/annotations/checksum/config", checksum)
+        .tunable(&format!("{CONTAINER}/image"), format!("{} | quote", values::image(function)))
+        .tunable(&format!("{CONTAINER}/resources/requests/cpu"), value("resources.cpu | quote"))
+        .tunable(&format!("{CONTAINER}/resources/requests/memory"), value("resources.memory | quote"))
+        .tunable(&format!("{CONTAINER}/resources/limits/memory"), value("resources.memory_max | quote"));
+    if is_http { document.tunable("spec/replicas", value("http.replicas | int64")) } else { document }
 }
 
 fn container(function: &Description, deploy: &Deploy, is_http: bool) -> Container {
