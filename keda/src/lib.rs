@@ -5,6 +5,7 @@
 
 mod command;
 mod contracts;
+pub mod decision;
 pub mod deploy;
 mod document;
 mod egress;
