@@ -6,6 +6,7 @@
 mod chart;
 mod command;
 mod contracts;
+pub mod decision;
 pub mod deploy;
 mod document;
 mod egress;
