@@ -117,7 +117,9 @@ pub(crate) async fn standing<B: Broker>(
         Err(unavailable) => return release(unavailable.to_string()),
     };
     let of = Occasion::of(delivery);
-    if marked.mark.released.as_ref() == Some(&of.before()) {
+    // A broker that forgets an acknowledgement counts anew, so that a delivery which once followed a release comes a second
+    // time. What its cause did since then, under another message, is not forgotten.
+    if marked.mark.released.as_ref() == Some(&of.before()) && marked.mark.lone_runs.is_empty() {
         return Standing::Trusted;
     }
     // A batch is guarded by its state, not by its causes.
