@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use jetlag::jetstream::{ConnectError, OperatorError, ProvisionError, RescueError};
+
 /// Why the command ends without success, as the `sysexits` number that a script reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -76,10 +78,15 @@ impl Problem {
         Self { exit, what: what.into(), remedy: None, details: Vec::new(), cause: None }
     }
 
-    /// Adds the error underneath; its chain is shown after `what`.
+    /// Adds the error underneath; its chain is shown after `what`. What the broker denies or refuses this user is a wrong
+    /// configuration, whatever it was asked for.
     #[must_use]
     pub fn because(mut self, cause: impl Into<anyhow::Error>) -> Self {
-        self.cause = Some(cause.into());
+        let cause = cause.into();
+        if cause.chain().any(is_denial) {
+            self.exit = Exit::Config;
+        }
+        self.cause = Some(cause);
         self
     }
 
@@ -130,6 +137,13 @@ impl Problem {
     }
 }
 
+fn is_denial(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(OperatorError::Denied(_)))
+        || matches!(error.downcast_ref(), Some(ProvisionError::Denied(_)))
+        || matches!(error.downcast_ref(), Some(RescueError::Operator(OperatorError::Denied(_))))
+        || matches!(error.downcast_ref(), Some(ConnectError::Refused { .. }))
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.what)
@@ -157,5 +171,13 @@ mod tests {
             "cannot write `/data/lock`: read-only file system\n  | last words\n  choose another directory with --data"
         );
         assert_eq!(problem.exit().code(), 73);
+    }
+
+    #[test]
+    fn what_the_broker_denies_is_a_wrong_configuration() {
+        let problem =
+            |error: OperatorError| Problem::new(Exit::Unavailable, "no").because(error).exit().code();
+        assert_eq!(problem(OperatorError::Denied("the user x may not".into())), 78);
+        assert_eq!(problem(OperatorError::NoAnswer("nothing".into())), 69);
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::handler::Takes;
+use crate::permissions::OPERATIONS;
 use crate::{EventKind, Incoming, Outgoing, Retry, Scaling};
 
 /// What a function is to the rest of the system: its name, what it listens to (`I`), what it emits (`O`), and how it is
@@ -259,6 +260,10 @@ impl Terms {
                 "the name {:?} must be 1 to {NAME_CHARS_MAX} lower-case letters, digits and -",
                 self.name
             ),
+        );
+        fault(
+            OPERATIONS.contains(&self.name),
+            format!("the name {:?} is that of a user of operations at the broker: {OPERATIONS:?}", self.name),
         );
         let any = self.listens_to.iter().any(|kind| kind.name == "*.*");
         for kind in self.listens_to.iter().chain(self.emits).chain(self.admits) {

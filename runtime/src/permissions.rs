@@ -1,7 +1,6 @@
 //! What each user may do at the broker: what its function's contract needs, and nothing else. Pure data, as the topology is.
 
 mod operations;
-#[cfg(test)]
 mod pattern;
 mod text;
 
@@ -10,7 +9,8 @@ use serde::Serialize;
 use crate::topology::{AUDIT, EVENTS, INTAKE, RETRY};
 use crate::{Description, Source};
 
-pub use operations::OPERATIONS;
+pub use operations::{OPERATIONS, OPERATOR, PROVISION, PUBLISHER, RESCUE};
+pub(crate) use pattern::{covers, overlap};
 pub use text::{claims_json, key_variable, server_configuration};
 
 /// What tells a user what it may do. The server answers on this subject with the user's own permissions.

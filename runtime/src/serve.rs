@@ -20,6 +20,7 @@ use crate::function::{EXIT_CONFIG, EXIT_SOFTWARE, say};
 use crate::handler::Bindings;
 use crate::http::server::{self, Site};
 use crate::jetstream::{ConnectError, Connection, Over, ProvisionError, Session};
+use crate::permissions::Permissions;
 use crate::readiness::Readiness;
 use crate::signals::Signals;
 use crate::telemetry::{self, Telemetry};
@@ -220,8 +221,9 @@ async fn serve(
     let terms = bindings.terms;
     let lanes_needed = lanes_of(&terms);
     let admits = !terms.admits.is_empty() || endpoints_there;
+    let needed = Permissions::of(description);
     let session = tokio::select! {
-        session = prepare(&settings, description, &lanes_needed, &readiness) => session?,
+        session = prepare(&settings, description, &needed, &lanes_needed, &readiness) => session?,
         signal = signals.next() => {
             tracing::info!(signal, "stopped before the broker was there");
             return Ok(ExitCode::SUCCESS);
@@ -257,12 +259,11 @@ async fn serve(
             tracing::info!(signal, in_flight = engine.pulse.holds(), "draining");
             None
         }
-        over = watch(&session, &engine, &lanes_needed, &readiness) => {
+        over = watch(&session, &engine, &lanes_needed, &needed, &readiness) => {
             let Over::Denied(why) = over else {
                 // Nothing can be committed or answered any more: all of it is delivered again.
                 readiness.fails(BROKER, "the client has failed");
-                bury_what_ended_the_client(&settings, description, terms.name, &lanes_needed).await;
-                return Err(Fatal::Client);
+                return Err(bury_what_ended_the_client(&settings, description, terms.name, &lanes_needed).await);
             };
             let in_flight = engine.pulse.holds();
             tracing::error!(error = why, in_flight, "the broker denies this function what it needs: draining");
@@ -303,16 +304,23 @@ async fn serve(
     }
 }
 
-/// Over another connection, so that the next process does not meet it too. If that fails, the next one comes here.
+/// Over another connection, so that the next process does not meet it too. If that fails, the next one comes here, unless
+/// it is denied: that ends the process for good. Gives why the process ends.
 async fn bury_what_ended_the_client(
     settings: &Settings,
     description: &Description,
     function: &'static str,
     lanes: &[(Stream, usize)],
-) {
+) -> Fatal {
     match Session::open(&settings.connection, &description.name).await {
-        Ok(session) => look_for_unreadable(&session, function, lanes).await,
-        Err(error) => tracing::warn!(error = chain(&error), "what ended the client could not be looked for"),
+        Ok(session) => {
+            look_for_unreadable(&session, function, lanes).await;
+            session.denied().map_or(Fatal::Client, Fatal::Denied)
+        }
+        Err(error) => {
+            tracing::warn!(error = chain(&error), "what ended the client could not be looked for");
+            Fatal::Client
+        }
     }
 }
 
@@ -331,6 +339,7 @@ async fn listen(port: u16) -> Result<TcpListener, Fatal> {
 async fn prepare(
     settings: &Settings,
     description: &Description,
+    needed: &Permissions,
     lanes: &[(Stream, usize)],
     readiness: &Readiness,
 ) -> Result<Session, Fatal> {
@@ -346,6 +355,10 @@ async fn prepare(
         tokio::time::sleep(CONNECT_RETRY).await;
     };
     readiness.holds(BROKER, "connected");
+    // All of it at once, and before the first input: what is needed in a rare hour would otherwise be missed then.
+    if let Some(why) = session.lacks(needed).await {
+        return Err(Fatal::Denied(why));
+    }
     let topology = Topology::of(std::slice::from_ref(description), &Sizing::default());
     loop {
         let found = tokio::select! {
@@ -383,6 +396,7 @@ async fn provisioned(
             Ok(session.consumers_there(function, lanes).await.map_err(|missing| missing.to_string()))
         }
         Err(error @ ProvisionError::NoAnswer(_)) => Ok(Err(error.to_string())),
+        Err(ProvisionError::Denied(why)) => Err(Fatal::Denied(why)),
         Err(error) => Err(Fatal::Provision(error)),
     }
 }

@@ -6,6 +6,7 @@ use crate::core::broker::Stream;
 use crate::core::engine::Engine;
 use crate::failure::chain;
 use crate::jetstream::{JetStream, Link, Missing, Over, Session};
+use crate::permissions::Permissions;
 use crate::readiness::Readiness;
 
 /// The condition that the process is connected.
@@ -29,6 +30,7 @@ pub(crate) async fn watch(
     session: &Session,
     engine: &Engine<JetStream>,
     lanes: &[(Stream, usize)],
+    needed: &Permissions,
     readiness: &Readiness,
 ) -> Over {
     let mut link = session.link();
@@ -44,6 +46,10 @@ pub(crate) async fn watch(
                 Link::Up => {
                     readiness.holds(BROKER, "connected");
                     if std::mem::take(&mut is_again) {
+                        // It may be another user now, or the same with other permissions.
+                        if let Some(why) = session.lacks(needed).await {
+                            return Some(Over::Denied(why));
+                        }
                         look_for_unreadable(session, engine.terms.name, lanes).await;
                     }
                     let found = session.consumers_there(engine.terms.name, lanes).await;

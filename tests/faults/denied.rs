@@ -2,44 +2,34 @@
 
 use std::time::Duration;
 
+use jetlag::permissions::{Grant, Permissions};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::field::{Field, ask};
+use crate::field::{Field, ask, description};
 use crate::process::Process;
 
 /// The exit code for a wrong configuration.
 const EXIT_CONFIG: Option<i32> = Some(78);
 
-/// Everything that the teller needs, and for tests an administrator who may do anything.
-fn users(teller_may_publish: &[&str]) -> Value {
+/// What the teller needs but `without`, and for tests an administrator who may do anything.
+async fn users(without: &str) -> Value {
+    let user = Permissions::of(&description().await);
+    let subjects = |grants: &[Grant]| -> Vec<String> {
+        let subjects = grants.iter().map(|grant| grant.subject.clone());
+        subjects.filter(|subject| without.is_empty() || !subject.contains(without)).collect()
+    };
     json!({"users": [
         {"user": "teller", "password": "t", "permissions": {
-            "publish": teller_may_publish,
-            "subscribe": ["_INBOX_teller.>"],
+            "publish": subjects(&user.publish),
+            "subscribe": subjects(&user.subscribe),
         }},
         {"user": "admin", "password": "a"},
     ]})
 }
 
-const ALL: [&str; 13] = [
-    "$JS.API.CONSUMER.INFO.*.teller",
-    "$JS.API.CONSUMER.MSG.NEXT.*.teller",
-    "$JS.API.STREAM.INFO.EVENTS",
-    "$JS.API.STREAM.MSG.GET.EVENTS",
-    "$JS.API.DIRECT.GET.EVENTS",
-    "$JS.API.DIRECT.GET.EVENTS.>",
-    "$JS.ACK.*.teller.>",
-    "questions.asked.*.*",
-    "answers.told.*.*",
-    "done.teller.*.*",
-    "state.teller.*",
-    "schedule.teller.*.*",
-    "dlq.teller.*",
-];
-
 async fn field() -> Field {
-    let mut field = Field::new(json!({"authorization": users(&ALL)})).await;
+    let mut field = Field::new(json!({"authorization": users("").await})).await;
     field.login = "admin:a@";
     field.provision().await;
     field
@@ -63,8 +53,7 @@ pub async fn permission_revoked_ends_it_with_what_to_grant() {
     let process = teller(&field, "t");
     process.ready().await;
     ask(&process, "before", 5, 10).await;
-    let without = ALL.iter().copied().filter(|subject| !subject.starts_with("answers")).collect::<Vec<_>>();
-    field.server.set("authorization", users(&without));
+    field.server.set("authorization", users("answers").await);
     field.server.signal(Signal::HUP);
     // Until the broker has read it, questions are answered as before; then the first answer tells.
     let mut number = 0;
@@ -76,7 +65,7 @@ pub async fn permission_revoked_ends_it_with_what_to_grant() {
     ends(process, r#"allow it to publish to \"answers.told.*.*\""#).await;
 
     // Granted again, a new process takes up what was left: nothing is lost, and nothing was done twice.
-    field.server.set("authorization", users(&ALL));
+    field.server.set("authorization", users("").await);
     field.server.signal(Signal::HUP);
     let again = teller(&field, "t");
     again.ready().await;
@@ -85,9 +74,7 @@ pub async fn permission_revoked_ends_it_with_what_to_grant() {
 
 pub async fn permission_missing_at_start_ends_it_with_what_to_grant() {
     let mut field = field().await;
-    let without =
-        ALL.iter().copied().filter(|subject| !subject.contains("CONSUMER.INFO")).collect::<Vec<_>>();
-    field.server.set("authorization", users(&without));
+    field.server.set("authorization", users("CONSUMER.INFO").await);
     field.server.signal(Signal::HUP);
     crate::field::until("reloaded server", async || {
         field.server.log().contains("Reloaded server configuration").then_some(())

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use jetlag::Description;
 use jetlag::jetstream::{Connection, Operator, ReadMessage};
 use jetlag::topology::{DEAD_LETTERS, EVENTS, Sizing, Topology};
 use serde_json::{Value, json};
@@ -142,8 +143,13 @@ pub async fn events(operator: &Operator, filter: &str) -> Vec<ReadMessage> {
 
 /// What the teller needs of a broker, as it says itself.
 pub async fn topology(sizing: &Sizing) -> Topology {
+    Topology::of(&[description().await], sizing)
+}
+
+/// What the teller says of itself.
+pub async fn description() -> Description {
     let said = Command::new(env!("CARGO_BIN_EXE_teller")).arg("--describe").output().await.unwrap();
-    Topology::of(&[serde_json::from_slice(&said.stdout).unwrap()], sizing)
+    serde_json::from_slice(&said.stdout).unwrap()
 }
 
 /// Asks `count` questions, each until it is taken; a question that is asked twice is there once.

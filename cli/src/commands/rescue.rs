@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use jetlag::jetstream::{Operator, RescueError};
+use jetlag::permissions::RESCUE;
 use jetlag::{ROUNDS_PER_HORIZON, Rescued};
 use serde::Serialize;
 
@@ -48,7 +49,7 @@ Examples:
 
 Exit codes:
   0 done    1 something is left for another round, or expires    64 usage    66 nothing runs here, or no such function
-  69 no answer    78 EVENTS keeps events for ever";
+  69 no answer    78 EVENTS keeps events for ever, or the broker denies this user something";
 
 /// What one round did.
 #[derive(Debug, Serialize)]
@@ -64,7 +65,7 @@ impl Rescue {
     /// Something is left (1), a function is not there (66), or the broker does not answer (69).
     pub async fn run(self, console: Console) -> Result<(), Problem> {
         let mut signals = Signals::new()?;
-        let (operator, url) = self.target.source.connect().await?;
+        let (operator, url) = self.target.source.connect_as(RESCUE).await?;
         loop {
             let round = tokio::select! {
                 round = console.watch("rescuing", self.round(&operator)) => {

@@ -83,6 +83,9 @@ pub async fn redrive(
                 outcome.done += 1;
             }
             Err(error) => {
+                if let Some(why) = operator.denied() {
+                    return Err(OperatorError::Denied(why));
+                }
                 let error = anyhow::Error::new(error);
                 outcome.refuse(letter.sequence, format!("{error:#}"));
             }

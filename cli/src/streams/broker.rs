@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jetlag::Environment;
 use jetlag::jetstream::{Connection, Operator};
+use jetlag::permissions::OPERATOR;
 
 use crate::app;
 use crate::problem::{Exit, Problem};
@@ -29,14 +30,23 @@ pub struct Source {
 }
 
 impl Source {
-    /// Connects, and says to where.
+    /// Connects as the operator, and says to where.
     ///
     /// # Errors
-    /// It is not clear which broker is meant (64), none runs here (66), or it does not answer (69).
+    /// It is not clear which broker is meant (64), none runs here (66), it does not answer (69), or it refuses this user
+    /// (78).
     pub async fn connect(&self) -> Result<(Operator, String), Problem> {
+        self.connect_as(OPERATOR).await
+    }
+
+    /// The same as `user`, one of those of operations: where each has its own permissions, it has its own inbox too.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn connect_as(&self, user: &str) -> Result<(Operator, String), Problem> {
         let connection = self.connection()?;
         let url = connection.url().to_owned();
-        let operator = Operator::connect(&connection).await.map_err(|error| {
+        let operator = Operator::connect_as(&connection, user).await.map_err(|error| {
             Problem::new(Exit::Unavailable, "the broker cannot be looked at").because(error)
         })?;
         Ok((operator, url))

@@ -7,6 +7,10 @@ use async_nats::header::HeaderMap;
 use async_nats::{Client, Request, RequestErrorKind};
 use bytes::Bytes;
 use serde::Deserialize;
+use tokio::sync::watch;
+
+use crate::jetstream::denial::Denials;
+use crate::jetstream::link::Link;
 
 /// How long the broker has for an answer.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,6 +27,46 @@ pub(super) enum RequestFailed {
     /// No answer came in time, or the connection is gone.
     #[error("no answer on {subject} within {ANSWER_TIMEOUT:?}: {why}")]
     NoAnswer { subject: String, why: String },
+    /// The broker denies this user the subject.
+    #[error("{0}")]
+    Denied(String),
+}
+
+/// A connection, and what is known of it.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub(super) client: Client,
+    pub(super) link: watch::Receiver<Link>,
+    pub(super) denials: watch::Receiver<Denials>,
+}
+
+impl Caller {
+    /// Over a connection that nobody watches: it counts as up.
+    #[cfg(feature = "testing")]
+    pub(super) fn unwatched(client: Client) -> Self {
+        Self { client, link: watch::channel(Link::Up).1, denials: watch::channel(Denials::default()).1 }
+    }
+
+    /// What the broker has denied this user, if it has.
+    pub(super) fn denied(&self) -> Option<String> {
+        match &*self.link.borrow() {
+            Link::Denied(why) => Some(why.clone()),
+            Link::Up | Link::Down { .. } => None,
+        }
+    }
+
+    /// Waits until the broker denies this user `subject`. What is denied otherwise does not matter: a function that ends
+    /// for it still finishes what it may.
+    pub(super) async fn denial(&self, subject: &str) -> String {
+        let mut denials = self.denials.clone();
+        let denied = denials.wait_for(|denials| denials.of(subject).is_some()).await;
+        let why = denied.ok().and_then(|denials| denials.of(subject).map(str::to_owned));
+        match why {
+            Some(why) => why,
+            // The client has ended, which whoever waits for an answer is told in another way.
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// Who is not there if nobody answers on `subject`.
@@ -46,7 +90,7 @@ pub(super) struct ApiError {
 
 /// Sends `payload` to `subject` and waits for the answer.
 pub(super) async fn request(
-    client: &Client,
+    caller: &Caller,
     subject: &str,
     headers: Option<HeaderMap>,
     payload: Bytes,
@@ -56,8 +100,13 @@ pub(super) async fn request(
         request = request.headers(headers);
     }
     // The client's own time limit counts only the answer: sending may wait for a broker that takes nothing.
-    let sent =
-        tokio::time::timeout(ANSWER_TIMEOUT * 2, client.send_request(subject.to_owned(), request)).await;
+    let sending = caller.client.send_request(subject.to_owned(), request);
+    let sent = tokio::select! {
+        biased;
+        sent = tokio::time::timeout(ANSWER_TIMEOUT * 2, sending) => sent,
+        // The broker tells of what it denies aside, and does not answer.
+        why = caller.denial(subject) => return Err(RequestFailed::Denied(why)),
+    };
     match sent {
         Ok(Ok(message)) => Ok(message),
         Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => {

@@ -10,13 +10,13 @@ use crate::subject::Subject;
 
 impl Archive for JetStream {
     async fn page(&self, stream: Stream, filter: &Subject, from: u64) -> Result<Vec<Kept>, Unavailable> {
-        let read = read_batch(self.client(), Self::name(stream), filter.as_str(), from.max(1)).await;
+        let read = read_batch(self.caller(), Self::name(stream), filter.as_str(), from.max(1)).await;
         let read = read.map_err(|error| Unavailable(error.to_string()))?;
         Ok(read.into_iter().map(kept).collect())
     }
 
     async fn remove(&self, stream: Stream, sequence: u64) -> Result<(), Unavailable> {
-        let removed = delete(self.client(), Self::name(stream), sequence).await;
+        let removed = delete(self.caller(), Self::name(stream), sequence).await;
         removed.map_err(|error| Unavailable(error.to_string()))
     }
 }

@@ -4,17 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use async_nats::Client;
 use async_nats::header::HeaderMap;
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::RawMessage;
 use bytes::Bytes;
 use serde::Deserialize;
 use time::OffsetDateTime;
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::OnceCell;
 
 use crate::core::broker::{Broker, Keep, Message, PublishError, Stored, Stream};
-use crate::jetstream::api::{ANSWER_TIMEOUT, ApiError, RequestFailed, request};
+use crate::jetstream::api::{ANSWER_TIMEOUT, ApiError, Caller, RequestFailed, request};
 use crate::jetstream::link::Link;
 use crate::jetstream::taking::Taking;
 use crate::state::Unavailable;
@@ -32,8 +31,7 @@ const NO_MESSAGE: u64 = 10037;
 /// JetStream over one connection.
 #[derive(Debug, Clone)]
 pub(crate) struct JetStream {
-    client: Client,
-    link: watch::Receiver<Link>,
+    caller: Caller,
     taking: Arc<Taking>,
     ack_wait: AckWait,
     /// How long the stream of events keeps messages. Asked for once, when it first matters.
@@ -63,15 +61,14 @@ impl AckWait {
 }
 
 impl JetStream {
-    /// JetStream over a connection that nobody watches: it counts as up.
-    pub(crate) fn new(client: Client) -> Self {
-        let (_, link) = watch::channel(Link::Up);
-        Self { client, link, taking: Arc::default(), ack_wait: AckWait::default(), horizon: Arc::default() }
+    /// JetStream over the connection of `caller`.
+    pub(super) fn new(caller: Caller) -> Self {
+        Self { caller, taking: Arc::default(), ack_wait: AckWait::default(), horizon: Arc::default() }
     }
 
-    /// The same, over a connection that is watched; whether messages are taken is noted in `taking`.
-    pub(super) fn watched(self, link: watch::Receiver<Link>, taking: Arc<Taking>) -> Self {
-        Self { link, taking, ..self }
+    /// The same, and whether messages are taken is noted in `taking`.
+    pub(super) fn noting(self, taking: Arc<Taking>) -> Self {
+        Self { taking, ..self }
     }
 
     /// The same, with what the broker tells of its patience.
@@ -79,8 +76,8 @@ impl JetStream {
         Self { ack_wait, ..self }
     }
 
-    pub(super) const fn client(&self) -> &Client {
-        &self.client
+    pub(super) const fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// The name that `stream` has at the broker.
@@ -115,7 +112,7 @@ impl JetStream {
 
     async fn ask_horizon(&self) -> Result<Duration, RequestFailed> {
         let subject = format!("$JS.API.STREAM.INFO.{}", topology::EVENTS);
-        let answer = request(&self.client, &subject, None, Bytes::new()).await?;
+        let answer = request(&self.caller, &subject, None, Bytes::new()).await?;
         let info: Option<serde_json::Value> = serde_json::from_slice(&answer.payload).ok();
         let age = info
             .as_ref()
@@ -131,7 +128,8 @@ impl JetStream {
     /// Sends what is answered to nobody; a broker that takes nothing must not stop the process.
     async fn send(&self, subject: &str, payload: Bytes) {
         let sent =
-            tokio::time::timeout(ANSWER_TIMEOUT, self.client.publish(subject.to_owned(), payload)).await;
+            tokio::time::timeout(ANSWER_TIMEOUT, self.caller.client.publish(subject.to_owned(), payload))
+                .await;
         if !matches!(sent, Ok(Ok(()))) {
             // That the broker is away was said once, by whoever watches the connection.
             tracing::debug!(subject, "an answer did not reach the broker: the input will be delivered again");
@@ -142,8 +140,8 @@ impl JetStream {
     /// waited out, and a long one is told at once. Without this the client would keep what it is given, and send it
     /// whenever it is connected again, long after everybody was told that it failed.
     async fn connected(&self) -> Result<(), String> {
-        let Link::Down { since } = *self.link.borrow() else { return Ok(()) };
-        let mut link = self.link.clone();
+        let Link::Down { since } = *self.caller.link.borrow() else { return Ok(()) };
+        let mut link = self.caller.link.clone();
         let back =
             tokio::time::timeout_at(since + ANSWER_TIMEOUT, link.wait_for(|link| !link.is_down())).await;
         match back {
@@ -155,14 +153,15 @@ impl JetStream {
     async fn publish_one(&self, message: Message, batch: Option<HeaderMap>) -> Result<u64, PublishError> {
         let subject = message.subject.clone();
         let headers = headers(&message, batch);
-        let answer = request(&self.client, subject.as_str(), Some(headers), message.payload).await;
+        let answer = request(&self.caller, subject.as_str(), Some(headers), message.payload).await;
         let result = match answer {
             Ok(answer) => acknowledged(&answer.payload),
             // That says nothing about the broker.
             Err(failed @ RequestFailed::TooLarge { .. }) => {
                 return Err(PublishError::Rejected(failed.to_string()));
             }
-            Err(failed @ RequestFailed::NoResponders { .. }) => {
+            // The second may be of an earlier message on this subject; then neither this one was taken.
+            Err(failed @ (RequestFailed::NoResponders { .. } | RequestFailed::Denied(_))) => {
                 Err(PublishError::Rejected(failed.to_string()))
             }
             Err(failed @ RequestFailed::NoAnswer { .. }) => Err(PublishError::Ambiguous(failed.to_string())),
@@ -190,7 +189,7 @@ impl JetStream {
         for message in messages {
             let subject = message.subject.to_string();
             let headers = headers(&message, Some(batch(false)));
-            let sent = self.client.publish_with_headers(subject, headers, message.payload);
+            let sent = self.caller.client.publish_with_headers(subject, headers, message.payload);
             match tokio::time::timeout(ANSWER_TIMEOUT, sent).await {
                 Ok(Ok(())) => {}
                 // The broker drops a batch that is never committed.
@@ -224,9 +223,9 @@ impl Broker for JetStream {
         let stream = Self::name(stream);
         let answer = if subject.as_str().contains('*') {
             let ask = serde_json::json!({"last_by_subj": subject.as_str()}).to_string();
-            request(&self.client, &format!("$JS.API.DIRECT.GET.{stream}"), None, ask.into()).await
+            request(&self.caller, &format!("$JS.API.DIRECT.GET.{stream}"), None, ask.into()).await
         } else {
-            request(&self.client, &format!("$JS.API.DIRECT.GET.{stream}.{subject}"), None, Bytes::new()).await
+            request(&self.caller, &format!("$JS.API.DIRECT.GET.{stream}.{subject}"), None, Bytes::new()).await
         };
         stored(answer.map_err(|failed| Unavailable(failed.to_string()))?)
     }
@@ -237,7 +236,7 @@ impl Broker for JetStream {
         let ask = serde_json::json!({"last_by_subj": subject.as_str()}).to_string();
         let stream = Self::name(stream);
         let answer =
-            request(&self.client, &format!("$JS.API.STREAM.MSG.GET.{stream}"), None, ask.into()).await;
+            request(&self.caller, &format!("$JS.API.STREAM.MSG.GET.{stream}"), None, ask.into()).await;
         stored_at_leader(&answer.map_err(|failed| Unavailable(failed.to_string()))?.payload)
     }
 
@@ -255,7 +254,7 @@ impl Broker for JetStream {
     }
 
     async fn in_progress(&self, receipt: &Arc<str>) {
-        if self.link.borrow().is_down() {
+        if self.caller.link.borrow().is_down() {
             // It would come too late, and stand before the answers that wait for the connection.
             return;
         }
@@ -263,7 +262,7 @@ impl Broker for JetStream {
     }
 
     fn message_bytes_max(&self) -> usize {
-        self.client.max_payload()
+        self.caller.client.max_payload()
     }
 
     fn ack_wait(&self) -> Duration {

@@ -9,7 +9,6 @@ use crate::core::known::{Answered, Known, unreadable_id};
 use crate::core::rescue::carrier;
 use crate::headers;
 use crate::jetstream::archive::kept;
-use crate::jetstream::broker::JetStream;
 use crate::jetstream::operator::{Operator, OperatorError, read_some};
 use crate::jetstream::provision::{self, ProvisionError};
 use crate::subject::Subject;
@@ -151,7 +150,7 @@ impl Operator {
         let gone = || OperatorError::Refused(format!("{} {} is gone", input.stream, input.sequence));
         let stored = self.input(input).await?.ok_or_else(gone)?;
         let stream = stream_of(&input.stream).ok_or_else(gone)?;
-        let broker = JetStream::new(self.client());
+        let broker = self.broker();
         let known = Known::of(&input.function, stream, &stored);
         if stream == Stream::Intake {
             // It knocks at the same door again; its own subject holds it once.
@@ -179,7 +178,7 @@ impl Operator {
     /// # Errors
     /// There is no such stream, or no answer.
     pub async fn letters_missing(&self) -> Result<Vec<LetterMissing>, OperatorError> {
-        let broker = JetStream::new(self.client());
+        let broker = self.broker();
         let (mut missing, mut redriven, mut next) = (Vec::new(), Vec::new(), 1);
         loop {
             let page = self.page(EVENTS, "done.*.*.*", next).await?;
@@ -220,7 +219,7 @@ impl Operator {
     /// # Errors
     /// No answer.
     pub async fn differences(&self, topology: &Topology) -> Result<Vec<Difference>, ProvisionError> {
-        provision::differences(&self.client(), topology).await
+        provision::differences(self.caller(), topology).await
     }
 
     /// Whether EVENTS holds an event of the type `kind`.
@@ -228,7 +227,7 @@ impl Operator {
     /// # Errors
     /// There is no such stream, or no answer.
     pub async fn has_event_of(&self, kind: &str) -> Result<bool, OperatorError> {
-        Ok(!read_some(&self.client(), EVENTS, &format!("{kind}.*.*"), 1, 1).await?.is_empty())
+        Ok(!read_some(self.caller(), EVENTS, &format!("{kind}.*.*"), 1, 1).await?.is_empty())
     }
 
     /// The types of event that EVENTS takes.
@@ -244,7 +243,7 @@ impl Operator {
     }
 
     async fn input(&self, one: &Unanswered) -> Result<Option<Stored>, OperatorError> {
-        let first = read_some(&self.client(), &one.stream, ">", one.sequence, 1).await?;
+        let first = read_some(self.caller(), &one.stream, ">", one.sequence, 1).await?;
         Ok(first
             .into_iter()
             .find(|message| message.sequence == one.sequence)
@@ -252,7 +251,7 @@ impl Operator {
     }
 
     async fn is_answered(&self, one: &Unanswered, stored: &Stored) -> Result<bool, OperatorError> {
-        let broker = JetStream::new(self.client());
+        let broker = self.broker();
         let Some(stream) = stream_of(&one.stream) else { return Ok(true) };
         let known = Known::of(&one.function, stream, stored);
         let no_answer = |error: crate::state::Unavailable| OperatorError::NoAnswer(error.to_string());

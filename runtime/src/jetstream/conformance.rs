@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::Source;
 use crate::core::broker::{Broker, Message, PublishError, Stream};
 use crate::description::{Description, Kind, RetryDescription, ScalingDescription};
-use crate::jetstream::api::request;
+use crate::jetstream::api::{Caller, request};
 use crate::jetstream::broker::JetStream;
 use crate::jetstream::link::Link;
 use crate::jetstream::provision::provision;
@@ -33,7 +33,7 @@ pub(crate) struct RealRig {
     url: String,
     account: String,
     replicas: u8,
-    client: Client,
+    caller: Caller,
     link: watch::Sender<Link>,
     connections: Cell<usize>,
 }
@@ -41,18 +41,18 @@ pub(crate) struct RealRig {
 impl RealRig {
     /// The account `account` of the servers at `url`.
     pub(crate) async fn open(url: &str, account: &str, replicas: u8) -> Result<Self, String> {
-        let client = connect(url, account, 0).await?;
+        let caller = Caller::unwatched(connect(url, account, 0).await?);
         let (url, account) = (url.to_owned(), account.to_owned());
         // A cluster that has just started has no leader yet.
         eventually("JetStream", async || {
-            request(&client, "$JS.API.INFO", None, Bytes::new()).await.map(drop).map_err(|e| e.to_string())
+            request(&caller, "$JS.API.INFO", None, Bytes::new()).await.map(drop).map_err(|e| e.to_string())
         })
         .await?;
         Ok(Self {
             url,
             account,
             replicas,
-            client,
+            caller,
             link: watch::Sender::new(Link::Up),
             connections: Cell::new(0),
         })
@@ -99,7 +99,7 @@ impl RealRig {
     }
 
     async fn ask(&self, subject: &str) -> Result<Value, String> {
-        let answer = request(&self.client, subject, None, Bytes::new()).await.map_err(|e| e.to_string())?;
+        let answer = request(&self.caller, subject, None, Bytes::new()).await.map_err(|e| e.to_string())?;
         let json: Value = serde_json::from_slice(&answer.payload).map_err(|e| e.to_string())?;
         json.get("error").map_or_else(|| Ok(json.clone()), |error| Err(format!("{subject}: {error}")))
     }
@@ -118,7 +118,7 @@ impl Rig for RealRig {
         let mut topology = self.topology(settings);
         topology.streams.retain(|spec| streams.iter().any(|stream| JetStream::name(*stream) == spec.name));
         topology.consumers.clear();
-        provision(&self.client, &topology).await.map(drop).map_err(|error| format!("{error:?}"))
+        provision(&self.caller, &topology).await.map(drop).map_err(|error| format!("{error:?}"))
     }
 
     async fn subscribe(&self, consumer: &Consumer) -> Check {
@@ -141,11 +141,11 @@ impl Rig for RealRig {
             }
         }
         topology.consumers.truncate(1);
-        provision(&self.client, &topology).await.map(drop).map_err(|error| format!("{error:?}"))
+        provision(&self.caller, &topology).await.map(drop).map_err(|error| format!("{error:?}"))
     }
 
     async fn connect(&self) -> Result<JetStream, String> {
-        Ok(JetStream::new(self.another().await?))
+        Ok(JetStream::new(Caller::unwatched(self.another().await?)))
     }
 
     async fn lane(&self, consumer: &Consumer) -> Result<PullLane, String> {
@@ -172,7 +172,7 @@ impl Rig for RealRig {
     }
 
     async fn fill(&self) -> Check {
-        let broker = JetStream::new(self.client.clone());
+        let broker = JetStream::new(self.caller.clone());
         for size in FILLERS {
             let mut number = 0;
             loop {

@@ -1,14 +1,15 @@
 //! Connecting to the broker: where, as whom, and whether it is one that we can work with.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr};
-use tokio::sync::watch;
+use async_nats::{ConnectErrorKind, ConnectOptions, ServerAddr};
 
-use crate::jetstream::link::{Link, Observer, reconnect_delay};
-use crate::{Environment, Secret};
+use crate::jetstream::api::Caller;
+use crate::jetstream::link::{Observer, reconnect_delay};
+use crate::jetstream::user::User;
+use crate::{Environment, Secret, permissions};
 
 /// The oldest server that has what the runtime needs: atomic batches, schedules, and message times to live.
 const SERVER_VERSION_MIN: (u32, u32) = (2, 14);
@@ -115,8 +116,14 @@ impl Connection {
     }
 
     /// Connects as `name`, once, and checks the server's version.
-    pub(crate) async fn open(&self, name: &str) -> Result<(Client, watch::Receiver<Link>), ConnectError> {
-        let (observer, link) = Observer::new();
+    pub(super) async fn open(&self, name: &str) -> Result<Caller, ConnectError> {
+        let who = Arc::new(OnceLock::new());
+        if let Some(user) = self.user() {
+            // Set once, here, or from the server's own words below.
+            let _ = who.set(user);
+        }
+        let observer = Observer::new(Arc::clone(&who));
+        let (link, denials) = observer.watch();
         let options = self.options(name, observer).await?;
         let connected =
             options.connect(self.servers.expose().split(',').map(str::trim).collect::<Vec<_>>()).await;
@@ -137,14 +144,26 @@ impl Connection {
         // The client tells of its first connection from another task.
         let mut told = link.clone();
         let _ = tokio::time::timeout(CONNECT_TIMEOUT, told.wait_for(|link| !link.is_down())).await;
-        Ok((client, link))
+        let caller = Caller { client, link, denials };
+        if let Some(user) = User::ask(&caller).await {
+            let _ = who.set(user.name());
+        }
+        Ok(caller)
+    }
+
+    /// The user that the address names, with a password; the first one is meant for all servers.
+    fn user(&self) -> Option<String> {
+        let mut servers =
+            self.servers.expose().split(',').filter_map(|url| url.trim().parse::<ServerAddr>().ok());
+        let server = servers.find(|server| server.has_user_pass() && server.password().is_some())?;
+        server.username().map(str::to_owned)
     }
 
     async fn options(&self, name: &str, observer: Observer) -> Result<ConnectOptions, ConnectError> {
         let observer = Arc::new(observer);
         let mut options = ConnectOptions::new()
             .name(name)
-            .custom_inbox_prefix(format!("_INBOX_{name}"))
+            .custom_inbox_prefix(permissions::inbox(name))
             .connection_timeout(CONNECT_TIMEOUT)
             .ping_interval(PING_INTERVAL)
             .reconnect_delay_callback(reconnect_delay)

@@ -1,14 +1,14 @@
 //! Whether the broker can be reached, as the client's events tell it: one line of log on loss, and one on return.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_nats::{ClientError, ConnectErrorKind, Event, ServerError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::jetstream::denial::Denial;
+use crate::jetstream::denial::{Denial, Denials};
 
 /// The wait before the first attempt to connect again; it doubles from there.
 const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(20);
@@ -42,6 +42,9 @@ impl Link {
 #[derive(Debug)]
 pub(super) struct Observer {
     link: watch::Sender<Link>,
+    denials: watch::Sender<Denials>,
+    /// The user's name, once it is known.
+    user: Arc<OnceLock<String>>,
     past: Mutex<Past>,
 }
 
@@ -54,9 +57,16 @@ struct Past {
 }
 
 impl Observer {
-    pub(super) fn new() -> (Self, watch::Receiver<Link>) {
-        let (link, watching) = watch::channel(Link::Down { since: Instant::now() });
-        (Self { link, past: Mutex::default() }, watching)
+    /// One that learns the user's name from `user`.
+    pub(super) fn new(user: Arc<OnceLock<String>>) -> Self {
+        let (link, denials) =
+            (watch::Sender::new(Link::Down { since: Instant::now() }), watch::Sender::default());
+        Self { link, denials, user, past: Mutex::default() }
+    }
+
+    /// The state of the connection, and what the broker denies over it.
+    pub(super) fn watch(&self) -> (watch::Receiver<Link>, watch::Receiver<Denials>) {
+        (self.link.subscribe(), self.denials.subscribe())
     }
 
     /// Takes one event of the client.
@@ -72,10 +82,11 @@ impl Observer {
             Event::ServerError(error) => {
                 let text = error.to_string();
                 match Denial::read(&text) {
-                    Some(denial) if denial.can_be_borne() => {
-                        tracing::warn!(error = %denial, "the broker denies something");
+                    Some(denial) => {
+                        let why = denial.told_of(self.user.get().map_or("this user", String::as_str));
+                        self.denials.send_modify(|denials| denials.note(&denial, &why));
+                        self.deny(why);
                     }
-                    Some(denial) => self.deny(denial.to_string()),
                     None => tracing::warn!(error = text, "the broker reports an error"),
                 }
             }
@@ -183,18 +194,27 @@ mod tests {
 
     #[test]
     fn a_permission_violation_stays_whatever_the_connection_does() {
-        let (observer, link) = Observer::new();
+        let user = Arc::new(OnceLock::new());
+        let observer = Observer::new(Arc::clone(&user));
+        let (link, denials) = observer.watch();
         observer.hear(Event::Connected);
         assert_eq!(*link.borrow(), Link::Up);
+        user.set("payment (UABC)".to_owned()).unwrap();
         observer.hear(server_error(r#"Permissions Violation for Publish to "dlq.payment.7""#));
+        observer.hear(server_error(r#"Permissions Violation for Publish to "done.payment.7.8""#));
         observer.hear(Event::Disconnected);
         observer.hear(Event::Connected);
-        assert!(matches!(&*link.borrow(), Link::Denied(why) if why.contains("dlq.payment.*")));
+        let told = |why: &str| why.contains("user payment (UABC) may not") && why.contains("dlq.payment.*");
+        assert!(matches!(&*link.borrow(), Link::Denied(why) if told(why)));
+        let of = |subject: &str| denials.borrow().of(subject).map(str::to_owned);
+        assert!(of("dlq.payment.7").is_some_and(|why| told(&why)) && of("dlq.payment.8").is_none());
+        assert!(of("done.payment.7.8").is_some(), "each subject has its own");
     }
 
     #[test]
     fn a_user_is_denied_after_refusals_in_a_row_and_not_after_one() {
-        let (observer, link) = Observer::new();
+        let observer = Observer::new(Arc::default());
+        let (link, _) = observer.watch();
         let refusal =
             || Event::ClientError(ClientError::Other(ConnectErrorKind::AuthorizationViolation.to_string()));
         for _ in 0..REFUSALS_MAX - 1 {

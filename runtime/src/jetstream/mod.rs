@@ -17,6 +17,7 @@ mod rescue;
 mod session;
 mod taking;
 mod unreadable;
+mod user;
 
 pub(crate) use broker::JetStream;
 pub use check::{Difference, LetterMissing, Unanswered};

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use async_nats::{Client, HeaderMap, HeaderValue};
+use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use futures::StreamExt;
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
-use crate::jetstream::api::request;
+use crate::jetstream::api::{Caller, RequestFailed, request};
 use crate::jetstream::broker::{JetStream, stored};
 use crate::jetstream::connect::{ConnectError, Connection};
 use crate::jetstream::link::Link;
 use crate::jetstream::provision::{ProvisionError, Provisioned, provision};
+use crate::permissions;
 use crate::topology::Topology;
 
 /// How many messages are read at a time.
@@ -27,8 +28,7 @@ const NOT_THERE: [u64; 2] = [10037, 10043];
 /// A connection for looking at streams and changing them.
 #[derive(Debug, Clone)]
 pub struct Operator {
-    client: Client,
-    link: watch::Receiver<Link>,
+    caller: Caller,
 }
 
 /// Why something could not be looked at or done.
@@ -40,6 +40,18 @@ pub enum OperatorError {
     /// The broker refuses.
     #[error("the broker refuses: {0}")]
     Refused(String),
+    /// The broker denies this user something.
+    #[error("{0}")]
+    Denied(String),
+}
+
+impl From<RequestFailed> for OperatorError {
+    fn from(failed: RequestFailed) -> Self {
+        match failed {
+            RequestFailed::Denied(why) => Self::Denied(why),
+            failed => Self::NoAnswer(failed.to_string()),
+        }
+    }
 }
 
 /// A message as it is stored.
@@ -76,13 +88,26 @@ pub struct StreamState {
 }
 
 impl Operator {
-    /// Connects.
+    /// Connects as the operator.
     ///
     /// # Errors
     /// Nobody answers, the user is refused, or the server is too old.
     pub async fn connect(connection: &Connection) -> Result<Self, ConnectError> {
-        let (client, link) = connection.open("jetlag").await?;
-        Ok(Self { client, link })
+        Self::connect_as(connection, permissions::OPERATOR).await
+    }
+
+    /// Connects as `user`, one of [`OPERATIONS`](permissions::OPERATIONS): under this name the broker lists the connection,
+    /// and it hears answers in this user's inbox and in no other.
+    ///
+    /// # Errors
+    /// Nobody answers, the user is refused, or the server is too old.
+    pub async fn connect_as(connection: &Connection, user: &str) -> Result<Self, ConnectError> {
+        Ok(Self { caller: connection.open(user).await? })
+    }
+
+    /// What the broker has denied this user, if it has: nothing that is asked for is answered then.
+    pub fn denied(&self) -> Option<String> {
+        self.caller.denied()
     }
 
     /// Makes `topology` true: what is missing is made.
@@ -90,7 +115,7 @@ impl Operator {
     /// # Errors
     /// Something is there and differs, or the broker refuses or does not answer.
     pub async fn provision(&self, topology: &Topology) -> Result<Provisioned, ProvisionError> {
-        provision(&self.client, topology).await
+        provision(&self.caller, topology).await
     }
 
     /// How much `stream` holds.
@@ -132,7 +157,7 @@ impl Operator {
         let mut messages = Vec::new();
         let mut next = from.max(1);
         loop {
-            let batch = read_batch(&self.client, stream, filter, next).await?;
+            let batch = read_batch(&self.caller, stream, filter, next).await?;
             let Some(last) = batch.last() else { return Ok(messages) };
             next = last.sequence + 1;
             let is_full = batch.len() == READ_BATCH;
@@ -154,7 +179,7 @@ impl Operator {
         filter: &str,
         from: u64,
     ) -> Result<Vec<ReadMessage>, OperatorError> {
-        read_batch(&self.client, stream, filter, from.max(1)).await
+        read_batch(&self.caller, stream, filter, from.max(1)).await
     }
 
     /// Publishes `payload` as a publisher outside does, with a message id for the broker to recognise repetitions by.
@@ -169,9 +194,8 @@ impl Operator {
     ) -> Result<(), OperatorError> {
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", message_id);
-        let answer = request(&self.client, subject, Some(headers), payload).await;
-        let answer = answer.map_err(|failed| OperatorError::NoAnswer(failed.to_string()))?;
-        refused(&answer.payload).map(drop)
+        let answer = request(&self.caller, subject, Some(headers), payload).await;
+        refused(&answer?.payload).map(drop)
     }
 
     /// Publishes `payload` with `headers`, as a publisher outside may that writes whatever it likes.
@@ -191,29 +215,42 @@ impl Operator {
                 .map_err(|_| OperatorError::Refused(format!("the header {name} has a line break")))?;
             map.append(*name, value);
         }
-        let answer = request(&self.client, subject, Some(map), payload).await;
-        let answer = answer.map_err(|failed| OperatorError::NoAnswer(failed.to_string()))?;
-        refused(&answer.payload).map(drop)
+        let answer = request(&self.caller, subject, Some(map), payload).await;
+        refused(&answer?.payload).map(drop)
     }
 
     pub(super) fn broker(&self) -> JetStream {
-        JetStream::new(self.client.clone())
+        JetStream::new(self.caller.clone())
     }
 
-    pub(super) fn client(&self) -> Client {
-        self.client.clone()
+    pub(super) const fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// Deletes one message; one that is not there is no error.
     pub(super) async fn delete(&self, stream: &str, sequence: u64) -> Result<(), OperatorError> {
-        delete(&self.client, stream, sequence).await
+        delete(&self.caller, stream, sequence).await
     }
 
     /// The state of the connection, to be told of changes from now on: that it was opened is no change.
     pub(super) fn link(&self) -> watch::Receiver<Link> {
-        let mut link = self.link.clone();
+        let mut link = self.caller.link.clone();
         link.mark_unchanged();
         link
+    }
+
+    /// Waits until the broker denies this user something.
+    pub(super) async fn denial(&self) -> String {
+        let mut link = self.link();
+        loop {
+            if let Some(why) = self.denied() {
+                return why;
+            }
+            if link.changed().await.is_err() {
+                // The client has ended, which whoever waits for an answer is told in another way.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     pub(super) async fn ask(&self, subject: &str) -> Result<Value, OperatorError> {
@@ -222,37 +259,36 @@ impl Operator {
 
     pub(super) async fn ask_with(&self, subject: &str, what: &Value) -> Result<Value, OperatorError> {
         let payload = if what.is_null() { Bytes::new() } else { what.to_string().into() };
-        let answer = request(&self.client, subject, None, payload).await;
-        refused(&answer.map_err(|failed| OperatorError::NoAnswer(failed.to_string()))?.payload)
+        let answer = request(&self.caller, subject, None, payload).await;
+        refused(&answer?.payload)
     }
 }
 
 /// The next messages of `stream` that `filter` covers, from the sequence `from` on.
 pub(super) async fn read_batch(
-    client: &Client,
+    caller: &Caller,
     stream: &str,
     filter: &str,
     from: u64,
 ) -> Result<Vec<ReadMessage>, OperatorError> {
-    read_some(client, stream, filter, from, READ_BATCH).await
+    read_some(caller, stream, filter, from, READ_BATCH).await
 }
 
 /// The next `most` messages of `stream` that `filter` covers, from the sequence `from` on.
 pub(super) async fn read_some(
-    client: &Client,
+    caller: &Caller,
     stream: &str,
     filter: &str,
     from: u64,
     most: usize,
 ) -> Result<Vec<ReadMessage>, OperatorError> {
     let no_answer = |why: &dyn std::fmt::Display| OperatorError::NoAnswer(why.to_string());
+    let client = &caller.client;
     let inbox = client.new_inbox();
     let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| no_answer(&error))?;
     let ask = serde_json::json!({"batch": most, "seq": from, "next_by_subj": filter}).to_string();
-    client
-        .publish_with_reply(format!("$JS.API.DIRECT.GET.{stream}"), inbox, ask.into())
-        .await
-        .map_err(|error| no_answer(&error))?;
+    let subject = format!("$JS.API.DIRECT.GET.{stream}");
+    client.publish_with_reply(subject.clone(), inbox, ask.into()).await.map_err(|error| no_answer(&error))?;
     let collect = async {
         let mut messages = Vec::new();
         while let Some(message) = answers.next().await {
@@ -279,17 +315,19 @@ pub(super) async fn read_some(
         }
         Ok(messages)
     };
-    tokio::time::timeout(READ_TIMEOUT, collect)
-        .await
-        .map_err(|_| no_answer(&format!("no end of a batch of {stream} within {READ_TIMEOUT:?}")))?
+    tokio::select! {
+        biased;
+        collected = tokio::time::timeout(READ_TIMEOUT, collect) => collected
+            .map_err(|_| no_answer(&format!("no end of a batch of {stream} within {READ_TIMEOUT:?}")))?,
+        why = caller.denial(&subject) => Err(OperatorError::Denied(why)),
+    }
 }
 
 /// Deletes one message; one that is not there is no error.
-pub(super) async fn delete(client: &Client, stream: &str, sequence: u64) -> Result<(), OperatorError> {
+pub(super) async fn delete(caller: &Caller, stream: &str, sequence: u64) -> Result<(), OperatorError> {
     let subject = format!("$JS.API.STREAM.MSG.DELETE.{stream}");
     let ask = serde_json::json!({"seq": sequence, "no_erase": true}).to_string();
-    let answer = request(client, &subject, None, ask.into()).await;
-    let answer = answer.map_err(|failed| OperatorError::NoAnswer(failed.to_string()))?;
+    let answer = request(caller, &subject, None, ask.into()).await?;
     let json: Value = serde_json::from_slice(&answer.payload).unwrap_or_default();
     let code = json.pointer("/error/err_code").and_then(Value::as_u64);
     if code.is_some_and(|code| NOT_THERE.contains(&code)) {

@@ -1,10 +1,9 @@
 //! Making and checking streams and consumers: what is missing is made, what differs is told with the difference.
 
-use async_nats::Client;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::jetstream::api::{ApiError, request};
+use crate::jetstream::api::{ApiError, Caller, RequestFailed, request};
 use crate::jetstream::check::Difference;
 use crate::topology::{ConsumerSpec, StreamSpec, Topology};
 
@@ -34,6 +33,9 @@ pub enum ProvisionError {
     /// The broker does not answer, or has no JetStream.
     #[error("JetStream does not answer: {0}")]
     NoAnswer(String),
+    /// The broker denies this user what it takes.
+    #[error("{0}")]
+    Denied(String),
     /// What is there is not what the contracts need.
     #[error(
         "{what} is there and differs; change it by hand, or remove it if nothing needs it:\n{difference}"
@@ -55,34 +57,34 @@ pub enum ProvisionError {
 }
 
 /// Makes `topology` true, or says what stands against it.
-pub(super) async fn provision(client: &Client, topology: &Topology) -> Result<Provisioned, ProvisionError> {
+pub(super) async fn provision(caller: &Caller, topology: &Topology) -> Result<Provisioned, ProvisionError> {
     let mut done = Provisioned::default();
     for stream in &topology.streams {
-        provision_stream(client, stream, &mut done).await?;
+        provision_stream(caller, stream, &mut done).await?;
     }
     for consumer in &topology.consumers {
-        provision_consumer(client, consumer, &mut done).await?;
+        provision_consumer(caller, consumer, &mut done).await?;
     }
     Ok(done)
 }
 
 async fn provision_stream(
-    client: &Client,
+    caller: &Caller,
     spec: &StreamSpec,
     done: &mut Provisioned,
 ) -> Result<(), ProvisionError> {
     let what = format!("stream {}", spec.name);
     for _ in 0..RACES_MAX {
         let Some(found) =
-            ask(client, &format!("$JS.API.STREAM.INFO.{}", spec.name), &Value::Null, &what).await?
+            ask(caller, &format!("$JS.API.STREAM.INFO.{}", spec.name), &Value::Null, &what).await?
         else {
-            match ask(client, &format!("$JS.API.STREAM.CREATE.{}", spec.name), &spec.config, &what).await {
+            match ask(caller, &format!("$JS.API.STREAM.CREATE.{}", spec.name), &spec.config, &what).await {
                 Ok(_) => {
                     done.created.push(what);
                     return Ok(());
                 }
                 // Another function may have made it in this very moment, with its own subjects.
-                Err(ProvisionError::Refused { .. }) if exists(client, spec.name).await? => continue,
+                Err(ProvisionError::Refused { .. }) if exists(caller, spec.name).await? => continue,
                 Err(error) => return Err(error),
             }
         };
@@ -101,27 +103,27 @@ async fn provision_stream(
         if let (Some(object), Some(subjects)) = (extended.as_object_mut(), wanted.get("subjects")) {
             object.insert("subjects".into(), subjects.clone());
         }
-        ask(client, &format!("$JS.API.STREAM.UPDATE.{}", spec.name), &extended, &what).await?;
+        ask(caller, &format!("$JS.API.STREAM.UPDATE.{}", spec.name), &extended, &what).await?;
         done.extended.push(what.clone());
         // Round again: an update of another function may have undone this one.
     }
     Err(ProvisionError::Refused { what, why: "its subjects keep being changed by somebody else".into() })
 }
 
-async fn exists(client: &Client, stream: &str) -> Result<bool, ProvisionError> {
+async fn exists(caller: &Caller, stream: &str) -> Result<bool, ProvisionError> {
     let what = format!("stream {stream}");
-    Ok(ask(client, &format!("$JS.API.STREAM.INFO.{stream}"), &Value::Null, &what).await?.is_some())
+    Ok(ask(caller, &format!("$JS.API.STREAM.INFO.{stream}"), &Value::Null, &what).await?.is_some())
 }
 
 async fn provision_consumer(
-    client: &Client,
+    caller: &Caller,
     spec: &ConsumerSpec,
     done: &mut Provisioned,
 ) -> Result<(), ProvisionError> {
     let (stream, durable) = (spec.stream, &spec.durable);
     let what = format!("consumer {durable} on {stream}");
     let info = format!("$JS.API.CONSUMER.INFO.{stream}.{durable}");
-    if let Some(found) = ask(client, &info, &Value::Null, &what).await? {
+    if let Some(found) = ask(caller, &info, &Value::Null, &what).await? {
         let config = found.get("config").cloned().unwrap_or_default();
         let difference = difference(&spec.config, &config, false);
         if difference.is_empty() {
@@ -131,10 +133,10 @@ async fn provision_consumer(
         return Err(ProvisionError::Differs { what, difference: difference.join("\n") });
     }
     let create = serde_json::json!({"stream_name": stream, "config": spec.config, "action": "create"});
-    match ask(client, &format!("$JS.API.CONSUMER.CREATE.{stream}.{durable}"), &create, &what).await {
+    match ask(caller, &format!("$JS.API.CONSUMER.CREATE.{stream}.{durable}"), &create, &what).await {
         Ok(_) => done.created.push(what),
         // A replica of this function made it in this very moment.
-        Err(ProvisionError::Refused { .. }) if ask(client, &info, &Value::Null, &what).await?.is_some() => {
+        Err(ProvisionError::Refused { .. }) if ask(caller, &info, &Value::Null, &what).await?.is_some() => {
             done.unchanged.push(what);
         }
         Err(error) => return Err(error),
@@ -144,7 +146,7 @@ async fn provision_consumer(
 
 /// What of `topology` is missing, with no lines, or is otherwise there, with a line for each field.
 pub(super) async fn differences(
-    client: &Client,
+    caller: &Caller,
     topology: &Topology,
 ) -> Result<Vec<Difference>, ProvisionError> {
     let mut differences = Vec::new();
@@ -156,7 +158,7 @@ pub(super) async fn differences(
         (what, format!("$JS.API.CONSUMER.INFO.{stream}.{durable}"), config)
     });
     for (what, info, wanted) in streams.chain(consumers) {
-        let Some(found) = ask(client, &info, &Value::Null, &what).await? else {
+        let Some(found) = ask(caller, &info, &Value::Null, &what).await? else {
             differences.push(Difference { what, fields: Vec::new() });
             continue;
         };
@@ -177,14 +179,17 @@ pub(super) async fn differences(
 
 /// The broker's answer, or `None` if there is no such thing.
 async fn ask(
-    client: &Client,
+    caller: &Caller,
     subject: &str,
     body: &Value,
     what: &str,
 ) -> Result<Option<Value>, ProvisionError> {
     let payload = if body.is_null() { Bytes::new() } else { body.to_string().into() };
-    let answer = request(client, subject, None, payload).await;
-    let answer = answer.map_err(|failed| ProvisionError::NoAnswer(failed.to_string()))?;
+    let answer = request(caller, subject, None, payload).await;
+    let answer = answer.map_err(|failed| match failed {
+        RequestFailed::Denied(why) => ProvisionError::Denied(why),
+        failed => ProvisionError::NoAnswer(failed.to_string()),
+    })?;
     let json: Value = serde_json::from_slice(&answer.payload)
         .map_err(|error| ProvisionError::NoAnswer(format!("an odd answer on {subject}: {error}")))?;
     match json.get("error").map(|error| serde_json::from_value::<ApiError>(error.clone())) {

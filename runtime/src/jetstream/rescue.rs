@@ -8,7 +8,6 @@ use time::OffsetDateTime;
 use crate::core::broker::{Delivery, Kept, Stored, Stream};
 use crate::core::rescue::{Backlog, Rescue, Rescued};
 use crate::jetstream::archive::kept;
-use crate::jetstream::broker::JetStream;
 use crate::jetstream::operator::{Operator, OperatorError, ReadMessage, read_some};
 use crate::jetstream::pull::{PullLane, receipt_of};
 use crate::state::Unavailable;
@@ -95,7 +94,7 @@ impl Operator {
         let from = number("/ack_floor/stream_seq") + 1;
         let mut first: Option<ReadMessage> = None;
         for filter in filters(&info) {
-            let found = read_some(&self.client(), stream, &filter, from, 1).await?.into_iter().next();
+            let found = read_some(self.caller(), stream, &filter, from, 1).await?.into_iter().next();
             first = first.into_iter().chain(found).min_by_key(|message| message.sequence);
         }
         Ok(first)
@@ -107,7 +106,15 @@ impl Operator {
     /// # Errors
     /// The function has no consumers, or the broker does not answer; what was done until then stays done.
     pub async fn rescue(&self, function: &str, horizon: Duration) -> Result<Rescued, RescueError> {
-        let broker = JetStream::new(self.client());
+        tokio::select! {
+            biased;
+            why = self.denial() => Err(OperatorError::Denied(why).into()),
+            done = self.round(function, horizon) => done,
+        }
+    }
+
+    async fn round(&self, function: &str, horizon: Duration) -> Result<Rescued, RescueError> {
+        let broker = self.broker();
         for stream in [EVENTS, RETRY] {
             if !self.has_consumer(stream, function).await? {
                 return Err(RescueError::NoFunction { function: function.to_owned() });
@@ -179,7 +186,7 @@ impl Backlog<std::sync::Arc<str>> for EventsOf<'_> {
     }
 
     async fn open(&self) -> Result<PullLane, Unavailable> {
-        let (client, link) = (self.operator.client(), self.operator.link());
+        let (client, link) = (self.operator.caller().client.clone(), self.operator.link());
         let lane = PullLane::open(client, Stream::Events, self.function, link).await;
         lane.map_err(|error| Unavailable(crate::failure::chain(&error)))
     }

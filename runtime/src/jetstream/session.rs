@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_nats::Client;
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::core::broker::Stream;
-use crate::jetstream::api::{ApiError, RequestFailed, request};
+use crate::jetstream::api::{ApiError, Caller, RequestFailed, request};
 use crate::jetstream::broker::{AckWait, JetStream};
 use crate::jetstream::connect::{ConnectError, Connection};
 use crate::jetstream::link::Link;
@@ -17,6 +16,8 @@ use crate::jetstream::provision::{ProvisionError, Provisioned, provision};
 use crate::jetstream::pull::PullLane;
 use crate::jetstream::taking::Taking;
 use crate::jetstream::unreadable::{NotLookedThrough, bury_what_cannot_be_read};
+use crate::jetstream::user::User;
+use crate::permissions::Permissions;
 use crate::topology::{self, Topology};
 
 /// How long a look at the broker may take before it counts as not answering.
@@ -29,8 +30,7 @@ const STREAM_NOT_FOUND: u64 = 10059;
 /// One connection, and what a function does with it.
 #[derive(Debug)]
 pub(crate) struct Session {
-    client: Client,
-    link: watch::Receiver<Link>,
+    caller: Caller,
     ack_wait: AckWait,
     taking: Arc<Taking>,
 }
@@ -77,13 +77,23 @@ pub(crate) struct Fill {
 impl Session {
     /// Connects as the function `name`.
     pub(crate) async fn open(connection: &Connection, name: &str) -> Result<Self, ConnectError> {
-        let (client, link) = connection.open(name).await?;
-        Ok(Self { client, link, ack_wait: AckWait::default(), taking: Arc::default() })
+        let caller = connection.open(name).await?;
+        Ok(Self { caller, ack_wait: AckWait::default(), taking: Arc::default() })
+    }
+
+    /// What of `needed` the broker will not let this user do, in a sentence, as far as the broker tells.
+    pub(crate) async fn lacks(&self, needed: &Permissions) -> Option<String> {
+        User::ask(&self.caller).await?.lacks(needed)
+    }
+
+    /// What the broker has denied this user, if it has.
+    pub(crate) fn denied(&self) -> Option<String> {
+        self.caller.denied()
     }
 
     /// Makes `topology` true.
     pub(crate) async fn provision(&self, topology: &Topology) -> Result<Provisioned, ProvisionError> {
-        provision(&self.client, topology).await
+        provision(&self.caller, topology).await
     }
 
     /// Whether what is published is taken, as far as it was tried of late.
@@ -134,7 +144,7 @@ impl Session {
     }
 
     async fn look(&self, subject: &str) -> Result<Result<Value, ApiError>, Missing> {
-        let asked = request(&self.client, subject, None, Bytes::new());
+        let asked = request(&self.caller, subject, None, Bytes::new());
         let answer = tokio::time::timeout(LOOK_TIMEOUT, asked).await.unwrap_or_else(|_| {
             let why = format!("nothing within {LOOK_TIMEOUT:?}");
             Err(RequestFailed::NoAnswer { subject: subject.into(), why })
@@ -149,21 +159,21 @@ impl Session {
     }
 
     pub(crate) fn broker(&self) -> JetStream {
-        let broker = JetStream::new(self.client.clone()).with_ack_wait(self.ack_wait.clone());
-        broker.watched(self.link.clone(), Arc::clone(&self.taking))
+        let broker = JetStream::new(self.caller.clone()).with_ack_wait(self.ack_wait.clone());
+        broker.noting(Arc::clone(&self.taking))
     }
 
     pub(crate) async fn lane(&self, stream: Stream, durable: &str) -> Result<PullLane, ConnectError> {
-        PullLane::open(self.client.clone(), stream, durable, self.link.clone()).await
+        PullLane::open(self.caller.client.clone(), stream, durable, self.caller.link.clone()).await
     }
 
     pub(crate) fn link(&self) -> watch::Receiver<Link> {
-        self.link.clone()
+        self.caller.link.clone()
     }
 
     /// Waits until the broker denies something, or the client is dead.
     pub(crate) async fn over(&self) -> Over {
-        let mut link = self.link.clone();
+        let mut link = self.caller.link.clone();
         loop {
             if let Link::Denied(why) = &*link.borrow_and_update() {
                 return Over::Denied(why.clone());
@@ -193,7 +203,7 @@ impl Session {
     /// answers a question that was asked after them; what has only been written may be lost with the process.
     pub(crate) async fn close(&self, most: Duration, durable: &str, lanes: &[(Stream, usize)]) {
         let sending = async {
-            let sent = self.client.flush().await.is_ok();
+            let sent = self.caller.client.flush().await.is_ok();
             sent && !matches!(self.consumers_there(durable, lanes).await, Err(Missing::Answer(_)))
         };
         if !matches!(tokio::time::timeout(most, sending).await, Ok(true)) {

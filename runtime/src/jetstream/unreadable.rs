@@ -2,10 +2,10 @@
 //! some of them, and itself at others, before anybody here has seen the message. What a consumer has delivered and not
 //! heard of again is therefore read once more in another form, JSON, and what is unreadable in it is buried.
 
+use async_nats::StatusCode;
 use async_nats::header::HeaderName;
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::RawMessage;
-use async_nats::{Client, StatusCode};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::core::broker::{Delivery, Stream};
 use crate::core::dead_letter::bury_unreadable;
 use crate::failure::{Reason, chain};
-use crate::jetstream::api::{ApiError, RequestFailed, request};
+use crate::jetstream::api::{ApiError, Caller, RequestFailed, request};
 use crate::jetstream::broker::JetStream;
 use crate::subject::Subject;
 
@@ -51,8 +51,8 @@ pub(super) async fn bury_what_cannot_be_read(
     function: &'static str,
     stream: Stream,
 ) -> Result<usize, NotLookedThrough> {
-    let (client, name) = (broker.client(), JetStream::name(stream));
-    let info = ask(client, &format!("$JS.API.CONSUMER.INFO.{name}.{function}"), &Value::Null).await?;
+    let (caller, name) = (broker.caller(), JetStream::name(stream));
+    let info = ask(caller, &format!("$JS.API.CONSUMER.INFO.{name}.{function}"), &Value::Null).await?;
     let Some(info) = info else { return Ok(0) };
     let number = |pointer: &str| info.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
     if number("/num_ack_pending") == 0 {
@@ -68,7 +68,7 @@ pub(super) async fn bury_what_cannot_be_read(
                 next = last - REACH;
             }
             let wanted = json!({"seq": next, "next_by_subj": filter});
-            let Some(answer) = ask(client, &format!("$JS.API.STREAM.MSG.GET.{name}"), &wanted).await? else {
+            let Some(answer) = ask(caller, &format!("$JS.API.STREAM.MSG.GET.{name}"), &wanted).await? else {
                 break;
             };
             #[derive(Deserialize)]
@@ -120,7 +120,7 @@ async fn bury(
     bury_unreadable(broker, &delivery, function, Reason::NotAnEvent, &error)
         .await
         .map_err(|failed| NotLookedThrough::NotBuried(chain(&failed)))?;
-    request(broker.client(), &receipt, None, Bytes::from_static(b"+ACK")).await?;
+    request(broker.caller(), &receipt, None, Bytes::from_static(b"+ACK")).await?;
     let subject = message.subject;
     tracing::error!(stream = name, sequence, subject, error, "an input is a dead letter: it cannot be read");
     Ok(())
@@ -139,9 +139,9 @@ fn filters(info: &Value) -> Vec<String> {
     if all.is_empty() { vec![">".to_owned()] } else { all }
 }
 
-async fn ask(client: &Client, subject: &str, what: &Value) -> Result<Option<Value>, NotLookedThrough> {
+async fn ask(caller: &Caller, subject: &str, what: &Value) -> Result<Option<Value>, NotLookedThrough> {
     let payload = if what.is_null() { Bytes::new() } else { what.to_string().into() };
-    let json: Value = serde_json::from_slice(&request(client, subject, None, payload).await?.payload)?;
+    let json: Value = serde_json::from_slice(&request(caller, subject, None, payload).await?.payload)?;
     match json.get("error") {
         None => Ok(Some(json)),
         Some(error) => match serde_json::from_value::<ApiError>(error.clone())? {

@@ -5,13 +5,13 @@ use crate::topology::{ADVISORIES, DEAD_LETTERS, EVENTS, INTAKE, RETRY, Sizing, T
 use crate::{Description, Source};
 
 /// Makes streams and consumers: `jetlag provision`.
-pub(crate) const PROVISION: &str = "provision";
+pub const PROVISION: &str = "provision";
 /// Carries on what would expire: `jetlag rescue`.
-pub(crate) const RESCUE: &str = "rescue";
+pub const RESCUE: &str = "rescue";
 /// Looks and mends: every other command.
-pub(crate) const OPERATOR: &str = "operator";
+pub const OPERATOR: &str = "operator";
 /// Publishes from outside.
-pub(crate) const PUBLISHER: &str = "publisher";
+pub const PUBLISHER: &str = "publisher";
 
 /// The names of the users that are no functions.
 pub const OPERATIONS: [&str; 4] = [PROVISION, RESCUE, OPERATOR, PUBLISHER];

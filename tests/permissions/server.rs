@@ -1,0 +1,132 @@
+//! A nats-server with accounts and users, and what it writes down of violations.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use jetlag_cli::broker::{Places, find};
+use jetlag_cli::console::Console;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+/// How long anything that a test waits for may take: the machine may be busy with other things.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+pub struct Server {
+    pub port: u16,
+    log: PathBuf,
+    _child: Child,
+}
+
+/// A user of the server, in the form of its `CONNECT`.
+pub type Login = String;
+
+impl Server {
+    /// A server whose configuration is `accounts`, with `env` in its environment.
+    pub async fn start(directory: &Path, accounts: &str, env: &[(String, String)]) -> Self {
+        let binary = find(&Places::from_env(None), &Console::silent()).await.unwrap().path;
+        let (port, log) = (free_port(), directory.join("nats.log"));
+        let store = directory.join("store");
+        let configuration = directory.join("nats.conf");
+        let text = format!(
+            "host: 127.0.0.1\nport: {port}\njetstream {{ store_dir: {store:?}, max_file_store: 64GB }}\n{accounts}\n"
+        );
+        std::fs::write(&configuration, text).unwrap();
+        let file = std::fs::File::create(&log).unwrap();
+        let child = Command::new(binary)
+            .arg("-c")
+            .arg(configuration)
+            .envs(env.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let server = Self { port, log, _child: child };
+        until(&format!("nats-server that talks: {}", server.log()), async || {
+            server.log().contains("Server is ready").then_some(())
+        })
+        .await;
+        server
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The lines of its log that tell of something that `account` was denied.
+    pub fn violations(&self, account: &str) -> Vec<String> {
+        let of_account = format!("\"{account}/");
+        let log = self.log();
+        let lines = log.lines().filter(|line| line.contains("Violation") && line.contains(&of_account));
+        lines.map(str::to_owned).collect()
+    }
+
+    /// Sends `commands` of the protocol as `login`, and gives what the server has said when it is through with them.
+    pub async fn say(&self, login: &str, commands: &[&[u8]]) -> String {
+        let mut socket = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        let connect = format!(
+            "CONNECT {{\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true,{login}}}\r\n"
+        );
+        socket.write_all(connect.as_bytes()).await.unwrap();
+        for command in commands {
+            socket.write_all(command).await.unwrap();
+        }
+        socket.write_all(b"PING\r\n").await.unwrap();
+        let mut said = Vec::new();
+        until("end of what the server says", async || {
+            let mut some = [0; 4096];
+            let count = socket.read(&mut some).await.unwrap();
+            said.extend_from_slice(&some[..count]);
+            said.windows(6).any(|window| window == b"PONG\r\n").then_some(())
+        })
+        .await;
+        String::from_utf8_lossy(&said).into_owned()
+    }
+}
+
+/// The login of a user with a password.
+pub fn with_password(user: &str, password: &str) -> Login {
+    format!("\"user\":{user:?},\"pass\":{password:?}")
+}
+
+/// A publish as the protocol has it, with these bytes as headers.
+pub fn publish(subject: &str, headers: &[u8], payload: &[u8]) -> Vec<u8> {
+    let head = if headers.is_empty() {
+        format!("PUB {subject} {}\r\n", payload.len())
+    } else {
+        format!("HPUB {subject} {} {}\r\n", headers.len(), headers.len() + payload.len())
+    };
+    [head.as_bytes(), headers, payload, b"\r\n"].concat()
+}
+
+/// A port that is free now. Below those that the system gives to outgoing connections, one of which could otherwise take it
+/// before it is listened on.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = std::process::id().wrapping_mul(64) % 16_000;
+    loop {
+        let next = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(12_000 + (first + next) % 16_000).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Looks until there is something to see, within [`PATIENCE`].
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(seen) = look().await {
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("no {what} within {PATIENCE:?}"))
+}
