@@ -18,6 +18,7 @@ mod kustomization;
 pub mod lint;
 mod manifests;
 mod names;
+mod overlays;
 mod scaling;
 mod shared;
 mod values;
