@@ -26,5 +26,5 @@ mod workload;
 
 pub use contracts::Contracts;
 pub use deploy::Deploy;
-pub use manifests::{Unwritable, files};
+pub use manifests::{HEADER, Unwritable, files};
 pub use scaling::lag_threshold;

@@ -11,8 +11,8 @@ use crate::document::Document;
 use crate::kustomization::Kustomization;
 use crate::{chart, command, function, names, overlays, shared};
 
-/// How every file begins.
-const HEADER: &str = "# Made by `jetlag manifests` from the contracts and the `deploy` section of jetlag.yaml. Change those, not this.\n";
+/// How a file begins that is made here, where its form has comments.
+pub const HEADER: &str = "# Made by `jetlag manifests` from the contracts and the `deploy` section of jetlag.yaml. Change those, not this.\n";
 
 /// The page of the namespace.
 const NAMESPACE: &str = "namespace";
