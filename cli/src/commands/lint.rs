@@ -148,6 +148,11 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
     Ok(files)
 }
 
+/// A number of things, as a person says it.
+fn counted(count: usize, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+}
+
 impl Linted {
     fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
@@ -158,10 +163,14 @@ impl Linted {
         for Finding { severity, rule, place, what, why, instead } in &self.findings {
             let _ = writeln!(text, "{severity}: {rule}: {place}\n  {what}\n  {why}\n  write: {instead}");
         }
-        let looked = format!("{} functions, {} objects", self.functions.len(), self.objects);
+        let (functions, objects) =
+            (counted(self.functions.len(), "function"), counted(self.objects, "object"));
         let _ = match (self.count(Severity::Error), self.count(Severity::Warning)) {
-            (0, 0) => writeln!(text, "{looked}: nothing is wrong"),
-            (errors, warnings) => writeln!(text, "{looked}: {errors} errors, {warnings} warnings"),
+            (0, 0) => writeln!(text, "{functions}, {objects}: nothing is wrong"),
+            (errors, warnings) => {
+                let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
+                writeln!(text, "{functions}, {objects}: {errors}, {warnings}")
+            }
         };
         text
     }
