@@ -8,6 +8,7 @@ use jetlag_cli::commands::check::Check;
 use jetlag_cli::commands::demo::Demo;
 use jetlag_cli::commands::dlq::Dlq;
 use jetlag_cli::commands::invoke::Invoke;
+use jetlag_cli::commands::lint::Lint;
 use jetlag_cli::commands::manifests::Manifests;
 use jetlag_cli::commands::place::Place;
 use jetlag_cli::commands::provision::Provision;
@@ -36,6 +37,7 @@ enum Command {
     Audit(Audit),
     Rescue(Rescue),
     Check(Check),
+    Lint(Lint),
     Manifests(Manifests),
     Provision(Provision),
 }
@@ -50,6 +52,7 @@ Examples:
   jetlag dlq list                                        what was given up, and why
   jetlag audit verify                                    that nothing in the trail was changed or removed
   jetlag manifests                                       write what Kubernetes and KEDA need
+  jetlag lint keda/base                                  what would go wrong with it, before it does
   jetlag help up                                         everything about one command
 
 Results go to standard output, everything else to standard error.";
@@ -70,6 +73,7 @@ async fn main() -> ExitCode {
         Command::Dlq(dlq) => dlq.run(console).await,
         Command::Audit(audit) => audit.run(console).await,
         Command::Check(check) => check.run(console).await,
+        Command::Lint(lint) => lint.run(console).await,
         Command::Manifests(manifests) => manifests.run(console).await,
         Command::Provision(provision) => provision.run(console).await,
         Command::Rescue(rescue) => rescue.run(console).await,

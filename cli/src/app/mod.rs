@@ -366,8 +366,8 @@ pub struct Deployable {
     pub deploy: keda::Deploy,
 }
 
-/// The application of `manifest`, or of the nearest one. Its functions are `programs`, or, if none is named, those of the
-/// Cargo workspace, which are built.
+/// The application of `manifest`, or of the nearest one. Its functions are `programs`, which need no application, or, if
+/// none is named, those of the Cargo workspace, which are built.
 ///
 /// # Errors
 /// There is no application, it is not built, or a function does not describe itself.
@@ -388,11 +388,16 @@ pub async fn deployable(
         let functions = describe::all(&plan.programs(&executables)?).await?;
         return Ok(Deployable { root: plan.root, functions, deploy: plan.manifest.deploy });
     }
-    let path = plan::manifest_path(manifest)?;
-    let deploy = manifest::Manifest::read(&path)?.deploy;
+    let (root, deploy) = match plan::manifest_path(manifest) {
+        Ok(path) => {
+            let deploy = manifest::Manifest::read(&path)?.deploy;
+            (path.parent().unwrap_or(Path::new(".")).to_owned(), deploy)
+        }
+        // Programs that are named need no application around them.
+        Err(_) => (PathBuf::from("."), keda::Deploy::default()),
+    };
     let named: Vec<_> = programs.iter().map(|path| (path.display().to_string(), path.clone())).collect();
     let functions = describe::all(&named).await?;
-    let root = path.parent().unwrap_or(Path::new(".")).to_owned();
     Ok(Deployable { root, functions, deploy })
 }
 

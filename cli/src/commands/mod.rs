@@ -6,6 +6,7 @@ pub mod demo;
 pub mod dlq;
 pub mod invoke;
 mod launch;
+pub mod lint;
 pub mod manifests;
 pub mod place;
 pub mod provision;

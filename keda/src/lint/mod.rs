@@ -51,11 +51,12 @@ pub struct Placed {
 /// how its function is scaled, instead of its contract.
 pub fn lint(functions: &[Description], sizing: &Sizing, given: &[Placed]) -> Vec<Finding> {
     let mut findings = Findings::default();
-    let known = |name: &str| functions.iter().find(|function| function.name == name);
     for function in functions {
         contract::look(function, sizing, &mut findings);
         let is_scaled_here = given.iter().any(|placed| match &placed.object {
-            Given::ScaledObject(object) => scaled_object::function_of(object) == Some(function.name.as_str()),
+            Given::ScaledObject(object) => {
+                scaled_object::function_of(object, functions).is_some_and(|of| of.name == function.name)
+            }
             _ => false,
         });
         if !is_scaled_here {
@@ -66,7 +67,7 @@ pub fn lint(functions: &[Description], sizing: &Sizing, given: &[Placed]) -> Vec
     for Placed { file, object } in given {
         match object {
             Given::ScaledObject(object) => {
-                let function = scaled_object::function_of(object).and_then(known);
+                let function = scaled_object::function_of(object, functions);
                 scaled_object::look(file, object, function, &mut findings);
             }
             Given::Deployment(deployment) => pods::look(file, deployment, functions, given, &mut findings),

@@ -12,9 +12,16 @@ use crate::given::{ScaledObject, Trigger};
 const NAME_CHARS_MAX: usize = 63;
 const TRIGGER_TYPE: &str = "nats-jetstream";
 
-/// The function whose consumers it looks at: its triggers name them.
-pub(super) fn function_of(object: &ScaledObject) -> Option<&str> {
-    object.spec.triggers.iter().find_map(|trigger| trigger.text("consumer"))
+/// The function of `functions` that it scales: the one whose name its target has, or itself, or else the one whose
+/// consumers it looks at.
+pub(super) fn function_of<'a>(
+    object: &ScaledObject,
+    functions: &'a [Description],
+) -> Option<&'a Description> {
+    let names = [object.spec.scale_target_ref.name.as_str(), object.metadata.name.as_str()];
+    let consumers = object.spec.triggers.iter().filter_map(|trigger| trigger.text("consumer"));
+    let mut names = names.into_iter().chain(consumers);
+    names.find_map(|name| functions.iter().find(|function| function.name == name))
 }
 
 pub(super) fn look(

@@ -87,6 +87,17 @@ fn triggers_are_on_the_consumers_that_the_function_has() {
 }
 
 #[test]
+fn a_function_is_found_by_what_is_scaled_whatever_its_triggers_say() {
+    let wrong =
+        SCALED.replace("consumer: till", "consumer: til").replace("cooldownPeriod: 60", "cooldownPeriod: 59");
+    let found = rules(&found_in(&wrong, &till()));
+    let missing = [Rule::TriggerMissing; 2].into_iter().chain([Rule::TriggerUnknown; 2]);
+    assert_eq!(found, missing.chain([Rule::CooldownBelowBackoff]).collect::<Vec<_>>());
+    let elsewhere = SCALED.replace("name: till", "name: cash-desk");
+    assert_eq!(rules(&found_in(&elsewhere, &till())), [], "or by its consumers");
+}
+
+#[test]
 fn what_a_trigger_says_is_text_and_activates_at_once() {
     let retry = "stream: RETRY, consumer: till, lagThreshold: \"128\"";
     assert_eq!(with(retry, "stream: RETRY, consumer: till, lagThreshold: 128"), [Rule::TriggerNotText]);

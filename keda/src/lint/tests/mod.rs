@@ -57,3 +57,14 @@ fn found_in(text: &str, function: &Value) -> Vec<Finding> {
         objects.into_iter().map(|object| Placed { file: "till.yaml".into(), object }).collect();
     lint(&[described(function)], &Sizing::default(), &placed)
 }
+
+#[test]
+fn every_rule_has_its_line_in_the_documentation_with_its_severity() {
+    let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/lint.md"));
+    let lines: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    for rule in Rule::ALL {
+        let begin = format!("| `{rule}` | {} | ", rule.severity());
+        assert!(lines.iter().any(|line| line.starts_with(&begin)), "docs/lint.md has no line {begin:?}");
+    }
+    assert_eq!(lines.len(), Rule::ALL.len(), "docs/lint.md has a line of no rule");
+}
