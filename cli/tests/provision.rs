@@ -157,6 +157,23 @@ async fn types_of_new_contracts_are_added_to_the_streams_that_are_there() {
 }
 
 #[tokio::test]
+async fn the_size_of_what_is_there_is_left_and_told() {
+    let server = Server::start().await;
+    let path = contracts(server.directory.path());
+    assert!(server.provision(&path, &[]).status.success());
+    let longer =
+        std::fs::read_to_string(&path).unwrap().replace("\"horizon\": \"1d\"", "\"horizon\": \"2d\"");
+    std::fs::write(&path, longer).unwrap();
+
+    let output = server.provision(&path, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let done: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let field = "  max_age: there is 86400000000000, needed is 172800000000000";
+    assert_eq!(done["kept"], json!([{"what": "stream EVENTS", "fields": [field]}]));
+    assert_eq!(done["created"], json!([]));
+}
+
+#[tokio::test]
 async fn a_broker_that_starts_later_is_waited_for_and_not_for_ever() {
     let mut server = Server::not_yet().await;
     let contracts = contracts(server.directory.path());

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use jetlag::jetstream::{Difference, ProvisionError, Provisioned};
+use jetlag::permissions::PROVISION;
 use jetlag::topology::Topology;
 use keda::Contracts;
+use serde::Serialize;
 
 use super::{Target, print};
 use crate::console::Console;
@@ -22,7 +24,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Make the streams and consumers of a file of contracts, and check those that are there
 ///
 /// What is missing is made; what is there as it must be is left alone; what is there and incompatible is told with the
-/// difference, and nothing is changed. It can be run any number of times. In a cluster it is the Job jetlag-provision, with
+/// difference, and nothing is changed. The size of what is there (copies, ages, bytes) is left as it is, and told. It can be run any number of times. In a cluster it is the Job jetlag-provision, with
 /// the file that `jetlag manifests` wrote: a consumer that is missing keeps a function that has scaled to zero there.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -60,11 +62,11 @@ impl Provision {
     pub async fn run(self, console: Console) -> Result<(), Problem> {
         let topology = read(&self.contracts)?.topology();
         let done = self.until_there(&topology, console).await?;
-        print(self.target.output, || in_words(&done), &done)
+        print(self.target.output, || done.in_words(), &done)
     }
 
     /// Tries again while the broker does not answer: in a cluster it may be starting too.
-    async fn until_there(&self, topology: &Topology, console: Console) -> Result<Provisioned, Problem> {
+    async fn until_there(&self, topology: &Topology, console: Console) -> Result<Done, Problem> {
         let deadline = Instant::now() + self.wait;
         let mut told = None;
         loop {
@@ -82,8 +84,8 @@ impl Provision {
         }
     }
 
-    async fn once(&self, topology: &Topology) -> Result<Provisioned, Problem> {
-        let (operator, url) = self.target.source.connect().await?;
+    async fn once(&self, topology: &Topology) -> Result<Done, Problem> {
+        let (operator, url) = self.target.source.connect_as(PROVISION).await?;
         // Everything is looked at before anything is made, so that a refusal has changed nothing.
         let differences = operator.differences(topology).await.map_err(|error| problem(error, &url))?;
         let (missing, incompatible): (Vec<_>, Vec<_>) =
@@ -94,11 +96,22 @@ impl Provision {
         if self.check && !missing.is_empty() {
             let what = format!("at {url}, not everything is there that the contracts need");
             return Err(Problem::new(Exit::Failed, what)
-                .details(missing.iter().flat_map(|found| lines_of(found)).collect())
+                .details(missing.into_iter().flat_map(lines_of).collect())
                 .remedy("the same command without --check makes it"));
         }
-        operator.provision(topology).await.map_err(|error| problem(error, &url))
+        let provisioned = operator.provision(topology).await.map_err(|error| problem(error, &url))?;
+        let kept = operator.sizes(topology).await.map_err(|error| problem(error, &url))?;
+        Ok(Done { provisioned, kept })
     }
+}
+
+/// What was done, and what was left.
+#[derive(Debug, Serialize)]
+struct Done {
+    #[serde(flatten)]
+    provisioned: Provisioned,
+    /// What is there in another size than the file says: how large something is that is there is the operator's business.
+    kept: Vec<Difference>,
 }
 
 /// Whether provisioning makes it right: it is missing, or a stream lacks types of new contracts.
@@ -116,7 +129,7 @@ fn lines_of(found: &Difference) -> Vec<String> {
 
 fn refusal(incompatible: &[&Difference], url: &str) -> Problem {
     let what = format!("at {url}, there is what the contracts cannot work with; nothing was changed");
-    Problem::new(Exit::Config, what).details(incompatible.iter().flat_map(|found| lines_of(found)).collect()).remedy(
+    Problem::new(Exit::Config, what).details(incompatible.iter().copied().flat_map(lines_of).collect()).remedy(
         "change it by hand, or remove it if nothing needs it: a consumer that is made again starts at the first event that \
          is kept, and what was answered for is recognised\ndocs/deploy.md has the steps",
     )
@@ -144,13 +157,17 @@ fn problem(error: ProvisionError, url: &str) -> Problem {
     Problem::new(exit, format!("the broker at {url} cannot be provisioned")).because(error)
 }
 
-fn in_words(done: &Provisioned) -> String {
-    let line = |word: &'static str| move |what: &String| format!("{word:<9} {what}\n");
-    let Provisioned { created, extended, unchanged } = done;
-    created
-        .iter()
-        .map(line("made"))
-        .chain(extended.iter().map(line("extended")))
-        .chain(unchanged.iter().map(line("as it was")))
-        .collect()
+impl Done {
+    fn in_words(&self) -> String {
+        let line = |word: &'static str| move |what: &String| format!("{word:<9} {what}\n");
+        let Provisioned { created, extended, unchanged } = &self.provisioned;
+        let kept: Vec<String> = self.kept.iter().flat_map(lines_of).collect();
+        created
+            .iter()
+            .map(line("made"))
+            .chain(extended.iter().map(line("extended")))
+            .chain(unchanged.iter().map(line("as it was")))
+            .chain(kept.iter().map(line("kept")))
+            .collect()
+    }
 }

@@ -222,6 +222,15 @@ impl Operator {
         provision::differences(self.caller(), topology).await
     }
 
+    /// What is at the broker in another size than `topology` has: copies, ages, bytes, and how long a consumer waits. They
+    /// are the operator's, so that nothing changes them where they are.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn sizes(&self, topology: &Topology) -> Result<Vec<Difference>, ProvisionError> {
+        provision::sizes(self.caller(), topology).await
+    }
+
     /// Whether EVENTS holds an event of the type `kind`.
     ///
     /// # Errors

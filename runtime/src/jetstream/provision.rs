@@ -150,19 +150,11 @@ pub(super) async fn differences(
     topology: &Topology,
 ) -> Result<Vec<Difference>, ProvisionError> {
     let mut differences = Vec::new();
-    let streams = topology.streams.iter().map(|spec| {
-        (format!("stream {}", spec.name), format!("$JS.API.STREAM.INFO.{}", spec.name), &spec.config)
-    });
-    let consumers = topology.consumers.iter().map(|ConsumerSpec { stream, durable, config }| {
-        let what = format!("consumer {durable} on {stream}");
-        (what, format!("$JS.API.CONSUMER.INFO.{stream}.{durable}"), config)
-    });
-    for (what, info, wanted) in streams.chain(consumers) {
-        let Some(found) = ask(caller, &info, &Value::Null, &what).await? else {
+    for Place { what, wanted, found } in look(caller, topology).await? {
+        let Some(found) = found else {
             differences.push(Difference { what, fields: Vec::new() });
             continue;
         };
-        let found = found.get("config").cloned().unwrap_or_default();
         // Other functions have their own subjects.
         let is_missing = add_missing_subjects(&mut wanted.clone(), &found);
         let mut fields = difference(wanted, &found, true);
@@ -175,6 +167,43 @@ pub(super) async fn differences(
         }
     }
     Ok(differences)
+}
+
+/// What is there in another size than `topology` has, with a line for each field.
+pub(super) async fn sizes(caller: &Caller, topology: &Topology) -> Result<Vec<Difference>, ProvisionError> {
+    let mut sizes = Vec::new();
+    for Place { what, wanted, found } in look(caller, topology).await? {
+        let is_size = |name: &str| SIZING.contains(&name) && name != "description";
+        let fields = found.map(|found| differing(wanted, &found, is_size)).unwrap_or_default();
+        if !fields.is_empty() {
+            sizes.push(Difference { what, fields });
+        }
+    }
+    Ok(sizes)
+}
+
+/// A stream or a consumer: its configuration as it is wanted, and as it is, if it is there.
+struct Place<'a> {
+    what: String,
+    wanted: &'a Value,
+    found: Option<Value>,
+}
+
+async fn look<'a>(caller: &Caller, topology: &'a Topology) -> Result<Vec<Place<'a>>, ProvisionError> {
+    let streams = topology.streams.iter().map(|spec| {
+        (format!("stream {}", spec.name), format!("$JS.API.STREAM.INFO.{}", spec.name), &spec.config)
+    });
+    let consumers = topology.consumers.iter().map(|ConsumerSpec { stream, durable, config }| {
+        let what = format!("consumer {durable} on {stream}");
+        (what, format!("$JS.API.CONSUMER.INFO.{stream}.{durable}"), config)
+    });
+    let mut places = Vec::new();
+    for (what, info, wanted) in streams.chain(consumers) {
+        let found = ask(caller, &info, &Value::Null, &what).await?;
+        let found = found.map(|found| found.get("config").cloned().unwrap_or_default());
+        places.push(Place { what, wanted, found });
+    }
+    Ok(places)
 }
 
 /// The broker's answer, or `None` if there is no such thing.
@@ -225,13 +254,17 @@ fn add_missing_subjects(wanted: &mut Value, found: &Value) -> bool {
     missing
 }
 
-/// Every field of `wanted` that is otherwise in `found`, one line each.
+/// Every field of `wanted` that is otherwise in `found` and no operator's business, one line each.
 fn difference(wanted: &Value, found: &Value, but_subjects: bool) -> Vec<String> {
+    differing(wanted, found, |name| !SIZING.contains(&name) && !(but_subjects && name == "subjects"))
+}
+
+/// Every field of `wanted` that is otherwise in `found` and that `counts`, one line each.
+fn differing(wanted: &Value, found: &Value, counts: impl Fn(&str) -> bool) -> Vec<String> {
     let Some(fields) = wanted.as_object() else { return Vec::new() };
     fields
         .iter()
-        .filter(|(name, _)| !SIZING.contains(&name.as_str()))
-        .filter(|(name, _)| !but_subjects || *name != "subjects")
+        .filter(|(name, _)| counts(name))
         .filter_map(|(name, wanted)| {
             let found = found.get(name).unwrap_or(&Value::Null);
             // The broker leaves out what is false, and one filter in a list of its own.
