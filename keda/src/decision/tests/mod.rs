@@ -3,8 +3,10 @@
 mod activation;
 mod autoscaler;
 mod behaviour;
+mod committed;
 mod fallback;
 mod properties;
+mod replay;
 mod scaled_object;
 mod together;
 
