@@ -50,7 +50,7 @@ pub fn explain(settings: &Settings, sync: Duration, samples: &[Sample]) -> Vec<C
         looked: None,
     };
     let mut changes = Vec::new();
-    for (index, pair) in samples.windows(2).enumerate() {
+    for (index, pair) in (1..).zip(samples.windows(2)) {
         let [before, after] = pair else { continue };
         replay.look(before, sync);
         let (from, to) = (before.replicas.wanted, after.replicas.wanted);
@@ -88,7 +88,7 @@ impl Replay<'_> {
         self.health.weigh(self.settings, sample.replicas.wanted, &sample.readings)
     }
 
-    /// Why the replicas that sample `index` has `from` of became `to`, as seen at `at`.
+    /// Why `from` became `to`, as first seen at `at`, in sample `index`.
     fn explain(&mut self, index: usize, at: Duration, from: u32, to: u32) -> Option<Reason> {
         let moments: Vec<Sample> = self.before(index, SEEN_AFTER).cloned().collect();
         let by_keda = if from == 0 {
@@ -119,7 +119,8 @@ impl Replay<'_> {
         None
     }
 
-    /// The samples before `index` and itself, the last first, as far as `back` before it.
+    /// The sample `index` and those before it, the last first, as far as `back` before it. It counts itself: what made the
+    /// change may have come after the sample before.
     fn before(&self, index: usize, back: Duration) -> impl Iterator<Item = &Sample> {
         let until = self.samples.get(index).map_or(Duration::ZERO, |sample| sample.at);
         let samples = self.samples.get(..=index).unwrap_or_default().iter().rev();
@@ -143,9 +144,11 @@ impl Replay<'_> {
         (to == self.settings.least()).then_some(Reason::Activated { triggers })
     }
 
-    /// To zero: not before the cooldown is over, and not long after.
+    /// To zero: not before the cooldown is over, and not long after. Without any lag in the recording so far, it may have
+    /// been at any time.
     fn stopped(&self, index: usize, at: Duration) -> Option<Reason> {
-        let last = self.before(index, at).find(|sample| !self.active(sample).is_empty())?;
+        let last = self.before(index, at).find(|sample| !self.active(sample).is_empty());
+        let Some(last) = last else { return Some(Reason::Deactivated) };
         let Settings { cooldown, polling, .. } = *self.settings;
         // The look that saw the last lag may have been any within an interval before it was gone.
         let earliest = last.at.saturating_add(cooldown).saturating_sub(polling.saturating_add(KEPT_IN));

@@ -6,6 +6,7 @@ mod behaviour;
 mod committed;
 mod fallback;
 mod properties;
+mod recorded;
 mod replay;
 mod scaled_object;
 mod together;
