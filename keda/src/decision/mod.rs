@@ -18,6 +18,8 @@ mod behaviour;
 mod health;
 mod history;
 mod reason;
+mod recording;
+pub mod replay;
 mod scaled_object;
 mod settings;
 #[cfg(test)]
@@ -27,6 +29,7 @@ use std::time::Duration;
 
 pub use behaviour::{Behaviour, Change, Policy, Rules, Select};
 pub use reason::Reason;
+pub use recording::{Function, Look, Recording};
 pub use scaled_object::Undecided;
 pub use settings::{Fallback, FallbackBehaviour, Pauses, Settings, Trigger};
 

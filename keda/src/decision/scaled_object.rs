@@ -28,7 +28,9 @@ impl TryFrom<&ScaledObject> for Settings {
     fn try_from(object: &ScaledObject) -> Result<Self, Undecided> {
         let spec = &object.spec;
         let unless = Self::default();
-        if spec.advanced.as_ref().is_some_and(|advanced| advanced.scaling_modifiers.is_some()) {
+        let formula = spec.advanced.as_ref().and_then(|advanced| advanced.scaling_modifiers.as_ref());
+        // KEDA itself writes an empty one.
+        if formula.and_then(Value::as_object).is_some_and(|formula| !formula.is_empty()) {
             return Err(undecided("spec.advanced.scalingModifiers", "formulas are not decided here"));
         }
         let pauses = pauses(object);

@@ -3,8 +3,11 @@
 mod activation;
 mod autoscaler;
 mod behaviour;
+mod committed;
 mod fallback;
 mod properties;
+mod recorded;
+mod replay;
 mod scaled_object;
 mod together;
 

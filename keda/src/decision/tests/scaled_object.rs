@@ -77,4 +77,6 @@ fn what_is_not_decided_here_is_told_by_its_field() {
     assert!(told(value).starts_with("spec.triggers[0].metricType"));
     let formula = format!("  advanced: {{scalingModifiers: {{formula: a + b, target: '2'}}}}\n{TRIGGER}");
     assert!(told(&formula).contains("formulas"));
+    let written_back = format!("  advanced: {{scalingModifiers: {{}}}}\n{TRIGGER}");
+    assert!(read(&written_back, "").is_ok(), "as KEDA has it in the cluster");
 }
