@@ -141,7 +141,7 @@ fn is_denial(error: &(dyn std::error::Error + 'static)) -> bool {
     matches!(error.downcast_ref(), Some(OperatorError::Denied(_)))
         || matches!(error.downcast_ref(), Some(ProvisionError::Denied(_)))
         || matches!(error.downcast_ref(), Some(RescueError::Operator(OperatorError::Denied(_))))
-        || matches!(error.downcast_ref(), Some(ConnectError::Refused { .. }))
+        || matches!(error.downcast_ref(), Some(ConnectError::Refused { .. } | ConnectError::Denied(_)))
 }
 
 impl fmt::Display for Problem {

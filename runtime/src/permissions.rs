@@ -86,7 +86,9 @@ impl Permissions {
             user.may_publish(format!("done.{name}.*.*"), "commit receipts");
             user.may_publish(format!("schedule.{name}.*.*"), "put off a failed attempt");
         }
-        user.may_publish(format!("dlq.{name}.*"), "write dead letters");
+        if !lanes(function).is_empty() {
+            user.may_publish(format!("dlq.{name}.*"), "write dead letters");
+        }
         user.complete()
     }
 

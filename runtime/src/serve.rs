@@ -319,6 +319,7 @@ async fn bury_what_ended_the_client(
             look_for_unreadable(&session, function, lanes).await;
             session.denied().map_or(Fatal::Client, Fatal::Denied)
         }
+        Err(ConnectError::Denied(why)) => Fatal::Denied(why),
         Err(error) => {
             tracing::warn!(error = chain(&error), "what ended the client could not be looked for");
             Fatal::Client
@@ -350,6 +351,7 @@ async fn prepare(
         let failed = match Session::open(&settings.connection, &description.name).await {
             Ok(session) => break session,
             Err(error @ ConnectError::Connect { .. }) => chain(&error),
+            Err(ConnectError::Denied(why)) => return Err(Fatal::Denied(why)),
             Err(error) => return Err(error.into()),
         };
         readiness.fails(BROKER, failed.clone());

@@ -13,26 +13,26 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 /// How long anything that a test waits for may take: the machine may be busy with other things.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
-pub struct Server {
-    pub port: u16,
+pub(crate) struct Server {
+    pub(crate) port: u16,
     log: PathBuf,
     _child: Child,
 }
 
 /// A user of the server, in the form of its `CONNECT`.
-pub type Login = String;
+pub(crate) type Login = String;
 
 impl Server {
     /// A server whose configuration is `accounts`, with `env` in its environment.
-    pub async fn start(directory: &Path, accounts: &str, env: &[(String, String)]) -> Self {
+    pub(crate) async fn start(directory: &Path, accounts: &str, env: &[(String, String)]) -> Self {
         let binary = find(&Places::from_env(None), &Console::silent()).await.unwrap().path;
         let (port, log) = (free_port(), directory.join("nats.log"));
         let store = directory.join("store");
         let configuration = directory.join("nats.conf");
         let text = format!(
-            "host: 127.0.0.1\nport: {port}\njetstream {{ store_dir: {store:?}, max_file_store: 64GB }}\n{accounts}\n"
+            "host: 127.0.0.1\nport: {port}\njetstream {{ store_dir: {store:?}, max_file_store: 1TB }}\n{accounts}\n"
         );
         std::fs::write(&configuration, text).unwrap();
         let file = std::fs::File::create(&log).unwrap();
@@ -54,12 +54,12 @@ impl Server {
         server
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// The lines of its log that tell of something that `account` was denied.
-    pub fn violations(&self, account: &str) -> Vec<String> {
+    pub(crate) fn violations(&self, account: &str) -> Vec<String> {
         let of_account = format!("\"{account}/");
         let log = self.log();
         let lines = log.lines().filter(|line| line.contains("Violation") && line.contains(&of_account));
@@ -67,7 +67,7 @@ impl Server {
     }
 
     /// Sends `commands` of the protocol as `login`, and gives what the server has said when it is through with them.
-    pub async fn say(&self, login: &str, commands: &[&[u8]]) -> String {
+    pub(crate) async fn say(&self, login: &str, commands: &[&[u8]]) -> String {
         let mut socket = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
         let connect = format!(
             "CONNECT {{\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true,{login}}}\r\n"
@@ -90,12 +90,12 @@ impl Server {
 }
 
 /// The login of a user with a password.
-pub fn with_password(user: &str, password: &str) -> Login {
+pub(crate) fn with_password(user: &str, password: &str) -> Login {
     format!("\"user\":{user:?},\"pass\":{password:?}")
 }
 
 /// A publish as the protocol has it, with these bytes as headers.
-pub fn publish(subject: &str, headers: &[u8], payload: &[u8]) -> Vec<u8> {
+pub(crate) fn publish(subject: &str, headers: &[u8], payload: &[u8]) -> Vec<u8> {
     let head = if headers.is_empty() {
         format!("PUB {subject} {}\r\n", payload.len())
     } else {
@@ -106,7 +106,7 @@ pub fn publish(subject: &str, headers: &[u8], payload: &[u8]) -> Vec<u8> {
 
 /// A port that is free now. Below those that the system gives to outgoing connections, one of which could otherwise take it
 /// before it is listened on.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = std::process::id().wrapping_mul(64) % 16_000;
     loop {
@@ -119,7 +119,7 @@ pub fn free_port() -> u16 {
 }
 
 /// Looks until there is something to see, within [`PATIENCE`].
-pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let looking = async {
         loop {
             if let Some(seen) = look().await {

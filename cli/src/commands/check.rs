@@ -47,7 +47,8 @@ Examples:
   jetlag check -o json | jq '.findings[] | .what'       for a program
 
 Exit codes:
-  0 nothing was found, or all of it was repaired    1 something was found: each with what to do    2 it could not be looked";
+  0 nothing was found, or all of it was repaired    1 something was found: each with what to do    2 it could not be looked
+  78 the broker denies this user something";
 
 /// The result.
 #[derive(Debug, Serialize)]
@@ -107,7 +108,7 @@ async fn look(
     let mut findings = differing(operator, described).await?;
     let names: Vec<String> = described.iter().map(|function| function.name.clone()).collect();
     for input in operator.unanswered(&names).await? {
-        findings.push(unanswered(operator, input, repair).await);
+        findings.push(unanswered(operator, input, repair).await?);
     }
     findings.extend(half_dead(operator).await?);
     findings.extend(behind(operator, described).await?);
@@ -138,7 +139,7 @@ async fn differing(operator: &Operator, described: &[Description]) -> Result<Vec
     Ok(differences.into_iter().map(finding).collect())
 }
 
-async fn unanswered(operator: &Operator, input: Unanswered, repair: bool) -> Finding {
+async fn unanswered(operator: &Operator, input: Unanswered, repair: bool) -> Result<Finding, OperatorError> {
     let Unanswered { function, stream, sequence, subject, why, at, .. } = &input;
     let place = match subject {
         Some(subject) => format!("{function}, {stream} {sequence}: {subject}"),
@@ -156,10 +157,11 @@ async fn unanswered(operator: &Operator, input: Unanswered, repair: bool) -> Fin
     } else if repair {
         match operator.send_again(&input).await {
             Ok(()) => finding.repaired = true,
+            Err(error @ OperatorError::Denied(_)) => return Err(error),
             Err(error) => finding.remedy = format!("it could not be sent again ({error}): try it later"),
         }
     }
-    finding
+    Ok(finding)
 }
 
 async fn half_dead(operator: &Operator) -> Result<Vec<Finding>, OperatorError> {

@@ -11,6 +11,7 @@ use crate::headers;
 use crate::jetstream::archive::kept;
 use crate::jetstream::operator::{Operator, OperatorError, read_some};
 use crate::jetstream::provision::{self, ProvisionError};
+use crate::state::Unavailable;
 use crate::subject::Subject;
 use crate::topology::{ADVISORIES, EVENTS, INTAKE, RETRY, Topology};
 
@@ -161,7 +162,7 @@ impl Operator {
             match broker.publish(Stream::Retry, vec![message]).await {
                 // Refused: it was sent before.
                 Ok(_) | Err(PublishError::Refused) => {}
-                Err(error) => return Err(OperatorError::Refused(error.to_string())),
+                Err(error) => return Err(self.denied_or(OperatorError::Refused(error.to_string()))),
             }
         }
         if stream != Stream::Events {
@@ -201,7 +202,7 @@ impl Operator {
                 };
                 let letter = Subject::of_dead_letter(function, &id);
                 let letter = broker.last(Stream::DeadLetters, &letter).await;
-                if letter.map_err(|error| OperatorError::NoAnswer(error.to_string()))?.is_none() {
+                if letter.map_err(|error| self.no_answer(&error))?.is_none() {
                     missing.push(LetterMissing {
                         function: function.to_owned(),
                         input: input.to_owned(),
@@ -251,6 +252,15 @@ impl Operator {
         Ok(types.filter(|kind| crate::event::is_type(kind)).map(str::to_owned).collect())
     }
 
+    fn no_answer(&self, error: &Unavailable) -> OperatorError {
+        self.denied_or(OperatorError::NoAnswer(error.to_string()))
+    }
+
+    /// That the broker denies something, if it does: the core has only its words.
+    fn denied_or(&self, error: OperatorError) -> OperatorError {
+        self.denied().map_or(error, OperatorError::Denied)
+    }
+
     async fn input(&self, one: &Unanswered) -> Result<Option<Stored>, OperatorError> {
         let first = read_some(self.caller(), &one.stream, ">", one.sequence, 1).await?;
         Ok(first
@@ -263,7 +273,7 @@ impl Operator {
         let broker = self.broker();
         let Some(stream) = stream_of(&one.stream) else { return Ok(true) };
         let known = Known::of(&one.function, stream, stored);
-        let no_answer = |error: crate::state::Unavailable| OperatorError::NoAnswer(error.to_string());
+        let no_answer = |error: Unavailable| self.no_answer(&error);
         if stream == Stream::Intake {
             let letter = Subject::of_dead_letter(&one.function, &unreadable_id(stream, stored.sequence));
             return Ok(broker.last(Stream::Events, &known.subject).await.map_err(no_answer)?.is_some()

@@ -51,6 +51,9 @@ pub enum ConnectError {
         /// Why.
         source: async_nats::ConnectError,
     },
+    /// The broker lets this user connect, and not ask who it is, or not hear the answer.
+    #[error("{0}")]
+    Denied(String),
     /// The address is none.
     #[error("{url:?} is no list of NATS servers: check NATS_URL, such as nats://127.0.0.1:4222")]
     Address {
@@ -148,7 +151,7 @@ impl Connection {
         if let Some(user) = User::ask(&caller).await {
             let _ = who.set(user.name());
         }
-        Ok(caller)
+        caller.denied().map_or(Ok(caller), |why| Err(ConnectError::Denied(why)))
     }
 
     /// The user that the address names, with a password; the first one is meant for all servers.

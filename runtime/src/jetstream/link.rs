@@ -84,8 +84,9 @@ impl Observer {
                 match Denial::read(&text) {
                     Some(denial) => {
                         let why = denial.told_of(self.user.get().map_or("this user", String::as_str));
+                        // Whoever waits for what is denied finds the connection denied.
+                        self.deny(why.clone());
                         self.denials.send_modify(|denials| denials.note(&denial, &why));
-                        self.deny(why);
                     }
                     None => tracing::warn!(error = text, "the broker reports an error"),
                 }

@@ -114,7 +114,6 @@ fn operator(functions: &[Description]) -> Permissions {
             "see at the stream's leader whether an input was answered for",
         );
     }
-    user.may_publish(format!("$JS.API.DIRECT.GET.{DEAD_LETTERS}.dlq.*.*"), "read one dead letter");
     user.may_publish(
         format!("$JS.API.STREAM.MSG.DELETE.{DEAD_LETTERS}"),
         "take away dead letters that were sent again or purged",
@@ -129,6 +128,10 @@ fn operator(functions: &[Description]) -> Permissions {
         let name = &function.name;
         for stream in lanes(function) {
             user.may_publish(format!("$JS.API.CONSUMER.INFO.{stream}.{name}"), SEE_CONSUMER);
+            user.may_publish(
+                format!("$JS.API.DIRECT.GET.{DEAD_LETTERS}.dlq.{name}.*"),
+                "see whether a dead letter was written",
+            );
         }
         if is_rescued(function) {
             user.may_publish(format!("done.{name}.*.*"), "note in the trail who sent a dead letter again");

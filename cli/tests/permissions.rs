@@ -1,0 +1,287 @@
+//! The users of operations: what each command needs, it may; nothing that it may is not needed.
+
+#![cfg(test)]
+
+#[allow(dead_code, reason = "the tests of functions need more of it")]
+#[path = "../../tests/permissions/server.rs"]
+mod server;
+#[allow(dead_code, reason = "other tests need more of it")]
+mod shop;
+
+use std::path::PathBuf;
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use jetlag::Description;
+use jetlag::jetstream::{Connection, Operator};
+use jetlag::permissions::{Grant, OPERATOR, PROVISION, PUBLISHER, Permissions, RESCUE};
+use jetlag::topology::{Sizing, Topology};
+use jetlag_cli::app::{self, Build};
+use jetlag_cli::console::Console;
+use nkeys::KeyPair;
+use serde_json::{Value, json};
+use server::{Server, publish, with_password};
+use shop::Shop;
+
+/// How many accounts are worked in at a time.
+const AT_A_TIME: usize = 4;
+/// How long events are kept, as the rescue is told: what is half as old is carried on, for a while.
+const HORIZON: Duration = Duration::from_secs(60);
+/// There are many accounts, and each sets this aside.
+const EVENTS_BYTES_MAX: i64 = 64 * 1024 * 1024;
+/// The exit code for a wrong configuration.
+const EXIT_CONFIG: Option<i32> = Some(78);
+
+/// An account whose user lacks one line, or none.
+struct Case {
+    account: String,
+    key: KeyPair,
+    user: Permissions,
+    /// What is missing, as the command must tell it.
+    told: Option<String>,
+}
+
+/// A case for each line of the user `name`, and one with all of them.
+fn cases(name: &str, functions: &[Description]) -> Vec<Case> {
+    let user = Permissions::of_operation(name, functions).unwrap();
+    let publish = user.publish.iter().map(|grant| Some(("publish", grant)));
+    let subscribe = user.subscribe.iter().map(|grant| Some(("subscribe", grant)));
+    let lines = [None].into_iter().chain(publish).chain(subscribe).enumerate();
+    let case = |(number, without): (usize, Option<(&str, &Grant)>)| {
+        let mut user = user.clone();
+        if let Some((_, grant)) = without {
+            user.publish.retain(|other| other != grant);
+            user.subscribe.retain(|other| other != grant);
+        }
+        let told = without.map(|(what, grant)| format!("allow it to {what} to \"{}\"", grant.subject));
+        Case { account: format!("{name}-{number}"), key: KeyPair::new_user(), user, told }
+    };
+    lines.map(case).collect()
+}
+
+impl Case {
+    fn configured(&self) -> Value {
+        let subjects = |grants: &[Grant]| -> Value {
+            // An empty list is leave for everything.
+            if grants.is_empty() {
+                return json!({"deny": [">"]});
+            }
+            json!({"allow": grants.iter().map(|grant| grant.subject.as_str()).collect::<Vec<_>>()})
+        };
+        json!({"jetstream": "enabled", "users": [
+            {"user": format!("admin-{}", self.account), "password": "x"},
+            {"nkey": self.key.public_key(), "permissions": {
+                "publish": subjects(&self.user.publish), "subscribe": subjects(&self.user.subscribe),
+            }},
+        ]})
+    }
+}
+
+/// A server with an account for each case, and what the functions of the test's own shop say of themselves.
+struct Place {
+    server: Server,
+    shop: Shop,
+    functions: Vec<Description>,
+    contracts: PathBuf,
+    _directory: tempfile::TempDir,
+}
+
+async fn place(names: &[&str]) -> (Place, Vec<Case>) {
+    let shop = Shop::new();
+    let build = Build::like_this_program();
+    let functions = app::describe(Some(&shop.manifest()), build, Console::silent()).await.unwrap();
+    let cases: Vec<Case> = names.iter().flat_map(|name| cases(name, &functions)).collect();
+    let accounts = cases.iter().map(|case| (case.account.clone(), case.configured()));
+    let accounts = Value::Object(accounts.collect());
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &format!("accounts: {accounts}"), &[]).await;
+    let contracts = directory.path().join("contracts.json");
+    let mut streams = keda::Deploy::default().streams;
+    streams.max_bytes = EVENTS_BYTES_MAX;
+    let text = serde_json::to_string(&keda::Contracts::of(&functions, &streams)).unwrap();
+    std::fs::write(&contracts, text).unwrap();
+    (Place { server, shop, functions, contracts, _directory: directory }, cases)
+}
+
+impl Place {
+    async fn admin(&self, case: &Case) -> Operator {
+        let url = format!("nats://admin-{}:x@127.0.0.1:{}", case.account, self.server.port);
+        Operator::connect(&Connection::to(url)).await.unwrap()
+    }
+
+    /// Makes the streams of `functions`, and their consumers too.
+    async fn provision(&self, case: &Case, functions: &[Description], and_consumers: bool) {
+        let sizing = Sizing { events_bytes_max: EVENTS_BYTES_MAX, ..Sizing::default() };
+        let mut topology = Topology::of(functions, &sizing);
+        topology.consumers.retain(|_| and_consumers);
+        self.admin(case).await.provision(&topology).await.unwrap();
+    }
+
+    /// Publishes as the administrator.
+    async fn publish(&self, case: &Case, subject: &str, headers: &[(&str, &str)], payload: &Value) {
+        let mut head = String::from("NATS/1.0\r\n");
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("\r\n");
+        let publish = publish(subject, head.as_bytes(), payload.to_string().as_bytes());
+        let login = with_password(&format!("admin-{}", case.account), "x");
+        let said = self.server.say(&login, &[&publish]).await;
+        assert!(!said.contains("-ERR"), "{said}");
+    }
+
+    /// Runs the command as the user of the case.
+    async fn jetlag(&self, case: &Case, arguments: &[&str]) -> Output {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_jetlag"));
+        let seed = case.key.seed().unwrap();
+        let url = format!("nats://127.0.0.1:{}", self.server.port);
+        command.args(arguments).env("NATS_URL", url).env("NATS_NKEY", seed);
+        command.output().await.unwrap()
+    }
+
+    /// What came of a case: with all lines every command ends well and nobody was denied anything, and without one a
+    /// command ends with what to grant.
+    fn judge(&self, case: &Case, outputs: &[Output]) {
+        let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+        let all: Vec<_> = outputs.iter().map(|output| (output.status.code(), said(output))).collect();
+        match &case.told {
+            None => {
+                assert!(all.iter().all(|(code, _)| *code == Some(0)), "{}: {all:#?}", case.account);
+                assert_eq!(self.server.violations(&case.account), Vec::<String>::new());
+            }
+            Some(told) => {
+                let is_told = |(code, said): &(Option<i32>, String)| {
+                    *code == EXIT_CONFIG && said.replace(['\n', ' '], "").contains(&told.replace(' ', ""))
+                };
+                assert!(all.iter().any(is_told), "{} without {told:?}: {all:#?}", case.account);
+            }
+        }
+    }
+}
+
+fn event(kind: &str, id: &str) -> Value {
+    json!({
+        "id": id, "type": kind, "aggregate_id": "S-1", "data": {}, "timestamp": "2026-01-02T03:04:05Z",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+    })
+}
+
+/// The id of the cause that `clerk` makes of the sale `id`.
+fn cause(id: &str) -> String {
+    jetlag::derive(&["clerk", &format!("sales.made.S-1.{id}"), "", "0"])
+}
+
+async fn makes(place: &Place, case: &Case) {
+    // Where nothing is, everything is made. Where streams are that have other types of events, these are added.
+    if case.told.as_ref().is_none_or(|told| told.contains("STREAM.UPDATE")) {
+        let mut before = place.functions.clone();
+        for kind in before.iter_mut().flat_map(|function| {
+            function.listens_to.iter_mut().chain(&mut function.emits).chain(&mut function.admits)
+        }) {
+            kind.name = format!("{}-before", kind.name);
+        }
+        place.provision(case, &before, false).await;
+    }
+    let contracts = place.contracts.to_str().unwrap();
+    let output = place.jetlag(case, &["provision", "--wait", "1s", "--contracts", contracts]).await;
+    place.judge(case, &[output]);
+}
+
+async fn looks_and_mends(place: &Place, case: &Case) {
+    place.provision(case, &place.functions, true).await;
+    // What was given up, of an event and of what never became one.
+    for (id, subject, kind) in
+        [("a", "sales.made.S-1.given-up", "sales.made"), ("b", "sales.told", "sales.told")]
+    {
+        let headers = [
+            ("Jetlag-Function", "clerk"),
+            ("Jetlag-Reason", "attempts_exhausted"),
+            ("Jetlag-Subject", subject),
+        ];
+        place.publish(case, &format!("dlq.clerk.{id}"), &headers, &event(kind, "given-up")).await;
+    }
+    // What the broker does not deliver any more, in each stream.
+    place.publish(case, "sales.made.S-1.lost", &[], &event("sales.made", "lost")).await;
+    let retry = [("Jetlag-Subject", "sales.made.S-1.again"), ("Jetlag-Attempt", "2")];
+    place.publish(case, "retry.clerk.again.2", &retry, &event("sales.made", "again")).await;
+    place.publish(case, "sales.told", &[], &event("sales.told", "told")).await;
+    for stream in ["EVENTS", "RETRY", "INTAKE"] {
+        let advisory = json!({
+            "timestamp": "2026-11-21T18:49:56Z", "stream": stream, "consumer": "clerk", "stream_seq": 1, "deliveries": 3,
+        });
+        let subject = format!("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.{stream}.clerk");
+        place.publish(case, &subject, &[], &advisory).await;
+    }
+    let manifest = place.shop.manifest();
+    let commands: [&[&str]; 4] = [
+        &["trail", "S-1"],
+        &["audit", "verify"],
+        &["check", "--repair", "--app", manifest.to_str().unwrap()],
+        &["dlq", "redrive", "--all"],
+    ];
+    let mut outputs = Vec::new();
+    for command in commands {
+        outputs.push(place.jetlag(case, command).await);
+    }
+    place.judge(case, &outputs);
+}
+
+async fn publishes(place: &Place, case: &Case) {
+    place.provision(case, &place.functions, true).await;
+    let (url, seed) = (format!("nats://127.0.0.1:{}", place.server.port), case.key.seed().unwrap());
+    let mut env = jetlag::Environment::of([("NATS_URL", url.as_str()), ("NATS_NKEY", seed.as_str())]);
+    let published = async {
+        let publisher = Operator::connect_as(&Connection::from_env(&mut env), PUBLISHER).await?;
+        let payload = event("sales.told", "told").to_string();
+        publisher.publish("sales.told", "told", payload.into()).await?;
+        Ok::<(), anyhow::Error>(())
+    };
+    match (&case.told, published.await) {
+        (None, Ok(())) => {}
+        (Some(told), Err(why)) => assert!(why.to_string().contains(told), "{why}"),
+        (told, published) => panic!("without {told:?}: {published:?}"),
+    }
+}
+
+async fn rescues(place: &Place, case: &Case) {
+    place.provision(case, &place.functions, true).await;
+    let begun = Instant::now();
+    // An event that waits, one that was half buried, one that is committed and comes again, and one that was admitted.
+    for id in ["old", "half"] {
+        place.publish(case, &format!("sales.made.S-1.{id}"), &[], &event("sales.made", id)).await;
+    }
+    let dead = [("Jetlag-Reason", "attempts_exhausted")];
+    place.publish(case, &format!("done.clerk.S-1.{}", cause("half")), &dead, &json!({})).await;
+    place.publish(case, &format!("done.clerk.S-1.{}", cause("done")), &[], &json!({})).await;
+    let retry = [("Jetlag-Subject", "sales.made.S-1.done"), ("Jetlag-Attempt", "2")];
+    place.publish(case, "retry.clerk.done.2", &retry, &event("sales.made", "done")).await;
+    place.publish(case, "sales.told.S-1.told", &[], &event("sales.told", "told")).await;
+    place.publish(case, "sales.told", &[], &event("sales.told", "told")).await;
+    tokio::time::sleep((HORIZON / 2 + Duration::from_secs(1)).saturating_sub(begun.elapsed())).await;
+    // And one that is young, which is given back.
+    place.publish(case, "sales.made.S-1.young", &[], &event("sales.made", "young")).await;
+    let horizon = format!("{}s", HORIZON.as_secs());
+    // The horizon is asked for where it is not told.
+    let told = place.jetlag(case, &["rescue", "--once", "--horizon", &horizon]).await;
+    let asked = place.jetlag(case, &["rescue", "--once"]).await;
+    place.judge(case, &[told, asked]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_users_who_make_and_look_and_publish_need_each_line_and_no_other() {
+    let (place, cases) = place(&[PROVISION, OPERATOR, PUBLISHER]).await;
+    let work = futures::stream::iter(&cases).map(async |case| match case.user.user.as_str() {
+        PROVISION => makes(&place, case).await,
+        OPERATOR => looks_and_mends(&place, case).await,
+        _ => publishes(&place, case).await,
+    });
+    work.buffer_unordered(AT_A_TIME).collect::<()>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rescue_needs_each_line_and_no_other() {
+    let (place, cases) = place(&[RESCUE]).await;
+    // All of them wait at the same time.
+    futures::future::join_all(cases.iter().map(|case| rescues(&place, case))).await;
+}
