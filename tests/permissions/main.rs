@@ -1,6 +1,7 @@
 //! What functions and operations may do at the broker, against a real nats-server.
 
 mod account;
+mod documentation;
 mod lines;
 mod process;
 mod refused;
@@ -16,6 +17,11 @@ async fn each_line_is_needed_and_all_of_them_are_enough() {
 #[tokio::test]
 async fn nothing_but_its_own_is_open_to_a_function() {
     refused::nothing_but_its_own_is_open_to_a_function().await;
+}
+
+#[tokio::test]
+async fn what_one_function_schedules_for_another_is_buried() {
+    refused::what_one_function_schedules_for_another_is_buried().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

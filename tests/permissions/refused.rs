@@ -1,17 +1,62 @@
 //! What is not allowed is refused, as the server says itself.
 
-use jetlag::permissions::Permissions;
+use jetlag::jetstream::{Connection, Operator};
+use jetlag::permissions::{Grant, Permissions};
+use jetlag::topology::{EVENTS, Sizing, Topology};
 use serde_json::json;
 
-use crate::process::{NEEDY, described};
-use crate::server::{Server, publish, with_password};
+use crate::process::{NEEDY, Process, described};
+use crate::server::{Server, publish, until, with_password};
+
+fn subjects(grants: &[Grant]) -> Vec<&str> {
+    grants.iter().map(|grant| grant.subject.as_str()).collect()
+}
+
+/// The broker lets whoever may schedule anything choose the subject that it comes up on.
+pub async fn what_one_function_schedules_for_another_is_buried() {
+    let directory = tempfile::tempdir().unwrap();
+    let needy = described(NEEDY, &[]).await;
+    let user = Permissions::of(&needy);
+    let accounts = json!({"J": {"jetstream": "enabled", "users": [
+        {"user": "admin", "password": "x"},
+        {"user": "other", "password": "x", "permissions": {"publish": ["schedule.other.*.*"]}},
+        {"user": "needy", "password": "x", "permissions": {
+            "publish": {"allow": subjects(&user.publish)}, "subscribe": {"allow": subjects(&user.subscribe)},
+        }},
+    ]}});
+    let server = Server::start(directory.path(), &format!("accounts: {accounts}"), &[]).await;
+    let url = |user: &str| format!("nats://{user}:x@127.0.0.1:{}", server.port);
+    let operator = Operator::connect(&Connection::to(url("admin"))).await.unwrap();
+    operator.provision(&Topology::of(&[needy], &Sizing::default())).await.unwrap();
+    let process = Process::start(NEEDY, directory.path().join("needy.log"), &[("NATS_URL", &url("needy"))]);
+    process.says("function started").await;
+
+    let event = json!({
+        "id": "E", "type": "needs.told", "aggregate_id": "N", "data": {"id": "N", "how": "meet"},
+        "timestamp": "2026-11-21T14:00:00Z", "trace_id": "",
+    });
+    // What it says of itself does not count.
+    let headers = [
+        "NATS/1.0",
+        "Nats-Schedule: @at 2026-01-01T00:00:00Z",
+        "Nats-Schedule-Target: retry.needy.E.1",
+        "Nats-Scheduler: schedule.needy.E.1",
+        "\r\n",
+    ];
+    let forged = publish("schedule.other.E.1", headers.join("\r\n").as_bytes(), event.to_string().as_bytes());
+    let said = server.say(&with_password("other", "x"), &[&forged]).await;
+    assert!(!said.contains("-ERR"), "{said}");
+    let letter =
+        until("dead letter", async || operator.dead_letters(1).await.ok()?.into_iter().flatten().next())
+            .await;
+    assert_eq!(letter.header("Jetlag-Reason"), Some("not_an_event"));
+    assert!(letter.error.contains("scheduled on schedule.other.E.1"), "{}", letter.error);
+    assert!(operator.read(EVENTS, "needs.met.*.*", 1).await.unwrap().is_empty());
+}
 
 pub async fn nothing_but_its_own_is_open_to_a_function() {
     let directory = tempfile::tempdir().unwrap();
     let user = Permissions::of(&described(NEEDY, &[]).await);
-    let subjects = |grants: &[jetlag::permissions::Grant]| -> Vec<String> {
-        grants.iter().map(|grant| grant.subject.clone()).collect()
-    };
     let accounts = json!({"J": {"jetstream": "enabled", "users": [
         {"user": "needy", "password": "x", "permissions": {
             "publish": {"allow": subjects(&user.publish)}, "subscribe": {"allow": subjects(&user.subscribe)},

@@ -67,6 +67,15 @@ impl Inbound {
     pub(crate) fn read<R>(terms: &Terms, delivery: &Delivery<R>) -> Result<Self, Unreadable> {
         let envelope = Envelope::read(&delivery.payload)
             .map_err(|error| Unreadable { reason: Reason::NotAnEvent, error: chain(&error) })?;
+        // The broker does not look at where a schedule leads: whoever may put off their own attempts could send others
+        // something. But it tells who did.
+        let scheduler = delivery.last_header("Nats-Scheduler").filter(|_| delivery.stream == Stream::Retry);
+        if let Some(scheduler) = scheduler
+            && scheduler.strip_prefix("schedule.").and_then(|rest| rest.split('.').next()) != Some(terms.name)
+        {
+            let error = format!("it was scheduled on {scheduler}, which is another function's");
+            return Err(Unreadable { reason: Reason::NotAnEvent, error });
+        }
         let own = envelope.subject();
         let subject = match delivery.stream {
             Stream::Events => delivery.subject.clone(),

@@ -53,6 +53,17 @@ fn instructions_in_a_strangers_headers_say_nothing() {
 }
 
 #[test]
+fn what_another_function_has_scheduled_is_no_retry() {
+    let read =
+        |stream, scheduler| Inbound::read(&terms(), &delivery(stream, &[("Nats-Scheduler", scheduler)]));
+    assert!(read(Stream::Retry, "schedule.f.e.2").is_ok());
+    for other in ["schedule.payment.e.2", "schedule.ff.e.2", "f.e.2", ""] {
+        assert_eq!(read(Stream::Retry, other).unwrap_err().reason, Reason::NotAnEvent, "{other}");
+    }
+    assert!(read(Stream::Events, "schedule.payment.e.2").is_ok(), "elsewhere it is a stranger's word");
+}
+
+#[test]
 fn the_state_of_a_trace_goes_with_its_parent_and_not_without() {
     let read = |list: &[(&str, &str)]| {
         Inbound::read(&terms(), &delivery(Stream::Events, list)).unwrap().cause.tracestate
