@@ -49,7 +49,7 @@ Examples:
   jetlag audit verify -o json | jq -r .hash            the hash to keep
 
 Exit codes:
-  0 it is what was sealed    1 it is broken: the faults are listed    66 nothing runs here    69 no answer";
+  0 it is what was sealed    1 it is broken: the faults are listed    66 nothing runs here    69 no answer    78 denied by the broker";
 
 /// The result.
 #[derive(Debug, Default, Serialize)]

@@ -44,7 +44,7 @@ Examples:
   jetlag dlq list --reason attempts_exhausted -o json | jq length
 
 Exit codes:
-  0 listed, even if there are none    64 usage    66 nothing runs here    69 no answer";
+  0 listed, even if there are none    64 usage    66 nothing runs here    69 no answer    78 denied by the broker";
 
 /// Show one dead letter whole: reason, attempts, headers, bytes
 #[derive(Debug, Args)]
@@ -100,7 +100,7 @@ Examples:
   jetlag dlq redrive 17 --with mended.json                        with its data mended
 
 Exit codes:
-  0 all sent    1 some were left: they are listed    64 usage    66 none is meant    69 no answer";
+  0 all sent    1 some were left: they are listed    64 usage    66 none is meant    69 no answer    78 denied by the broker";
 
 /// Delete dead letters for good
 #[derive(Debug, Args)]

@@ -32,7 +32,7 @@ Examples:
   jetlag trail 536365 -o json | jq '.steps[].type'    for a program
 
 Exit codes:
-  0 found    64 several brokers run here    66 nothing is known of it, or nothing runs    69 no answer";
+  0 found    64 several brokers run here    66 nothing is known of it, or nothing runs    69 no answer    78 denied by the broker";
 
 impl Trail {
     /// Reads the trail and prints it.

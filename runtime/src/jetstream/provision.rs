@@ -256,7 +256,7 @@ fn add_missing_subjects(wanted: &mut Value, found: &Value) -> bool {
 
 /// Every field of `wanted` that is otherwise in `found` and no operator's business, one line each.
 fn difference(wanted: &Value, found: &Value, but_subjects: bool) -> Vec<String> {
-    differing(wanted, found, |name| !SIZING.contains(&name) && !(but_subjects && name == "subjects"))
+    differing(wanted, found, |name| !(SIZING.contains(&name) || but_subjects && name == "subjects"))
 }
 
 /// Every field of `wanted` that is otherwise in `found` and that `counts`, one line each.
