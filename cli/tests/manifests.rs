@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use objects::{Object, committed, rendered};
+use objects::{Object, committed, helm, rendered};
 use serde_json::json;
 
 /// Names that end up in labels and host names.
@@ -90,7 +90,7 @@ fn every_selector_finds_pods() {
 }
 
 #[test]
-fn whoever_is_scaled_says_no_number_of_replicas_and_ends_after_the_drain() {
+fn whoever_is_scaled_says_no_number_of_replicas_and_has_the_time_to_stop() {
     let objects = committed(&root().join("keda/base"));
     let scaled: BTreeSet<String> = objects
         .iter()
@@ -103,8 +103,8 @@ fn whoever_is_scaled_says_no_number_of_replicas_and_ends_after_the_drain() {
         let spec = &deployment.value()["spec"];
         assert_eq!(spec["replicas"].is_null(), scaled.contains(&deployment.id()), "{}", deployment.id());
         let pod = &spec["template"]["spec"];
-        let drain_s = jetlag::DRAIN_MAX.as_secs();
-        assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() > drain_s, "{}", deployment.id());
+        let stop_s = jetlag::STOP_MAX.as_secs();
+        assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() > stop_s, "{}", deployment.id());
     }
 }
 
@@ -160,6 +160,14 @@ fn a_value_of_the_chart_arrives_wherever_it_is_used() {
     let contracts = find(&after, "ConfigMap", "jetlag-contracts")["data"]["contracts.json"].clone();
     let contracts: keda::Contracts = serde_json::from_str(contracts.as_str().unwrap()).unwrap();
     assert_eq!(contracts.streams.replicas, 3);
+}
+
+#[test]
+#[ignore = "needs helm"]
+fn a_value_that_is_misspelt_is_told() {
+    let output = helm(&root().join("keda/chart"), &["functions.payment.scaling.maximum=50"]);
+    assert!(!output.status.success());
+    assert!(said(&output).contains("maximum"), "{}", said(&output));
 }
 
 const TILL: &str = r#"{"name":"till","version":"1","summary":"Takes money.","reads":"events","listens_to":
