@@ -4,13 +4,15 @@
 
 mod objects;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use objects::{Object, committed, helm, rendered};
+use keda::Deploy;
+use keda::deploy::{Resources, Streams};
+use objects::{Object, built, committed, helm, rendered};
 use serde_json::json;
 
 /// Names that end up in labels and host names.
@@ -168,6 +170,77 @@ fn a_value_that_is_misspelt_is_told() {
     let output = helm(&root().join("keda/chart"), &["functions.payment.scaling.maximum=50"]);
     assert!(!output.status.success());
     assert!(said(&output).contains("maximum"), "{}", said(&output));
+}
+
+/// Needs `kustomize` (`KUSTOMIZE`, or on the search path): CI has it.
+#[test]
+#[ignore = "needs kustomize"]
+fn the_overlays_change_what_they_say_and_nothing_else() {
+    let by_id = |directory: &str| -> BTreeMap<String, serde_json::Value> {
+        let objects = built(&root().join("keda").join(directory));
+        objects.iter().map(|object| (object.id(), object.value().clone())).collect()
+    };
+    let (base, dev, production) = (by_id("base"), by_id("overlays/dev"), by_id("overlays/production"));
+    assert_eq!(base.len(), committed(&root().join("keda/base")).len());
+    let changed = |other: &BTreeMap<String, serde_json::Value>| -> Vec<String> {
+        base.iter().filter(|(id, value)| other.get(*id) != Some(*value)).map(|(id, _)| id.clone()).collect()
+    };
+
+    let is_scaled = |id: &&String| id.starts_with("Deployment/") || id.starts_with("ScaledObject/");
+    assert_eq!(changed(&dev), base.keys().filter(is_scaled).cloned().collect::<Vec<_>>());
+    assert_eq!(dev["ScaledObject/payment"]["spec"]["cooldownPeriod"], json!(15));
+    assert_eq!(dev["Deployment/order-http"]["spec"]["replicas"], json!(1));
+
+    let job = |objects: &BTreeMap<String, serde_json::Value>| -> Vec<String> {
+        objects.keys().filter(|id| id.starts_with("Job/")).cloned().collect()
+    };
+    let expected = ["ConfigMap/jetlag-contracts".to_owned(), "Deployment/order-http".to_owned()];
+    assert_eq!(changed(&production), [&expected[..], &job(&base)].concat());
+    assert_eq!((job(&production).len(), production.len()), (1, base.len()));
+    let contracts = production["ConfigMap/jetlag-contracts"]["data"]["contracts.json"].as_str().unwrap();
+    let contracts: keda::Contracts = serde_json::from_str(contracts).unwrap();
+    assert_eq!(contracts.streams.replicas, 3);
+}
+
+#[test]
+fn the_page_has_the_defaults_of_every_setting() {
+    let page = fs::read_to_string(root().join("docs/deploy.md")).unwrap();
+    let Deploy { namespace, images, broker, streams, env: _, functions: _ } = Deploy::default();
+    let Streams { replicas, .. } = streams;
+    let sizes = serde_json::to_value(streams).unwrap();
+    let Resources { cpu, memory, memory_max } = Resources::default();
+    let row = |setting: &str, default: &str| format!("| `{setting}` | `{default}` |");
+    for line in [
+        row("namespace", &namespace),
+        format!("| `images.prefix`, `images.tag` | `{}`, this version |", images.prefix),
+        row("broker.url", &broker.url),
+        row("broker.monitoring", &broker.monitoring),
+        row("broker.account", &broker.account),
+        row("streams.replicas", &replicas.to_string()),
+        row("streams.horizon", sizes["horizon"].as_str().unwrap()),
+        row("streams.max_bytes", sizes["max_bytes"].as_str().unwrap()),
+        row("streams.ack_wait", sizes["ack_wait"].as_str().unwrap()),
+        format!(
+            "| `functions.<name>.resources` | `cpu: {cpu}`, `memory: {memory}`, `memory_max: {memory_max}` |"
+        ),
+    ] {
+        assert!(page.contains(&line), "docs/deploy.md does not say {line}");
+    }
+}
+
+/// docs/deploy.md makes a key for each of them.
+#[test]
+fn the_users_of_the_broker_are_found_in_its_configuration() {
+    let broker = root().join("keda/broker");
+    let configuration = fs::read_to_string(broker.join("jetlag.conf")).unwrap();
+    // As `sed -n 's/^    # \([a-z0-9-]*\): .*/\1/p'` finds them.
+    let named = configuration.lines().filter_map(|line| line.strip_prefix("    # ")?.split_once(": "));
+    let is_name =
+        |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let found: BTreeSet<&str> = named.map(|(name, _)| name).filter(|name| is_name(name)).collect();
+    let claims: BTreeMap<String, serde_json::Value> =
+        serde_json::from_str(&fs::read_to_string(broker.join("claims.json")).unwrap()).unwrap();
+    assert_eq!(found, claims.keys().map(String::as_str).collect());
 }
 
 const TILL: &str = r#"{"name":"till","version":"1","summary":"Takes money.","reads":"events","listens_to":

@@ -37,6 +37,15 @@ pub(crate) fn rendered(chart: &Path, values: &[&str]) -> Vec<Object> {
     objects(&String::from_utf8(output.stdout).unwrap())
 }
 
+/// The objects that kustomize builds of a directory.
+pub(crate) fn built(directory: &Path) -> Vec<Object> {
+    let mut kustomize = Command::new(std::env::var_os("KUSTOMIZE").unwrap_or_else(|| "kustomize".into()));
+    let output = kustomize.arg("build").arg(directory).output();
+    let output = output.expect("kustomize is on the search path, or KUSTOMIZE names it");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    objects(&String::from_utf8(output.stdout).unwrap())
+}
+
 fn objects(text: &str) -> Vec<Object> {
     serde_yaml::from_multiple(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
