@@ -136,6 +136,7 @@ fn a_value_of_the_chart_arrives_wherever_it_is_used() {
         "broker.url=nats://elsewhere:4222",
         "streams.replicas=3",
         "images.tag=9.9.9",
+        "images.pull_secrets={one,other}",
     ];
     let before = rendered(&root().join("keda/chart"), &[]);
     let after = rendered(&root().join("keda/chart"), &values);
@@ -149,6 +150,8 @@ fn a_value_of_the_chart_arrives_wherever_it_is_used() {
         (&data["NATS_URL"], &data["PAYMENT_METHOD"]),
         (&json!("nats://elsewhere:4222"), &json!("pm_card_mastercard"))
     );
+    let account = find(&after, "ServiceAccount", "jetlag-rescue");
+    assert_eq!(account["imagePullSecrets"], json!([{"name": "one"}, {"name": "other"}]));
     let checksum = |objects: &[Object], name: &str| {
         find(objects, "Deployment", name)["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
             .clone()

@@ -11,13 +11,14 @@ use crate::document::Document;
 use crate::egress;
 use crate::environment::short_hash;
 use crate::function::NAMESPACE;
-use crate::kube::identity::{ConfigMap, Meta, Object, ServiceAccount};
+use crate::kube::identity::{ConfigMap, Meta, Object};
 use crate::kube::job::{CronJobSpec, FailurePolicy, JobSpec, JobTemplate};
 use crate::kube::network::NetworkPolicySpec;
 use crate::kube::pod::{
     Container, ContainerSecurity, EnvVar, Mount, PodSecurity, PodSpec, PodTemplate, Quantities, Volume,
 };
 use crate::kube::workload::Selector;
+use crate::shared::account;
 use crate::{names, values};
 
 /// The file of the contracts, in the Job.
@@ -46,12 +47,7 @@ const SECRET_VARIABLE: &str = "NATS_NKEY";
 pub(crate) fn provision(functions: &[Description], deploy: &Deploy) -> Vec<Document> {
     let name = names::PROVISION;
     let meta = Meta::of(name, &deploy.namespace, &names::labels_of(name));
-    vec![
-        Document::of(&ServiceAccount::new(meta)).tunable("metadata/namespace", NAMESPACE),
-        contracts(functions, deploy),
-        job(functions, deploy),
-        policy(deploy, name),
-    ]
+    vec![account(meta, deploy), contracts(functions, deploy), job(functions, deploy), policy(deploy, name)]
 }
 
 /// The name of the Job for these contracts.
@@ -140,11 +136,7 @@ pub(crate) fn rescue(deploy: &Deploy) -> Vec<Document> {
             "At least every eighth of the horizon, and every hour where that is longer: a round that finds nothing costs a few requests.",
         )
         .because("spec/concurrencyPolicy", "Two at a time are safe, and of no use.");
-    vec![
-        Document::of(&ServiceAccount::new(meta())).tunable("metadata/namespace", NAMESPACE),
-        cron,
-        policy(deploy, name),
-    ]
+    vec![account(meta(), deploy), cron, policy(deploy, name)]
 }
 
 fn tunables(document: Document, pod: &str) -> Document {
