@@ -19,6 +19,7 @@ use crate::kube::pod::{
 };
 use crate::kube::workload::Selector;
 use crate::shared::account;
+use crate::workload::FILE_MODE;
 use crate::{names, values};
 
 /// The file of the contracts, in the Job.
@@ -40,8 +41,10 @@ const HOPELESS: [u8; 3] = [64, 66, 78];
 const HASH_CHARS: usize = 8;
 /// The longest pause between two rounds of the rescue that a schedule is written for, in minutes.
 const PAUSE_MINUTES_MAX: u64 = 60;
-/// What the broker's client reads, each in a Secret.
+/// What the broker's client reads from the Secret.
 const SECRET_VARIABLE: &str = "NATS_NKEY";
+/// What it reads besides, each the path of a file: as functions are told.
+const FILE_VARIABLES: [&str; 4] = ["NATS_CREDS", "NATS_CA", "NATS_CERT", "NATS_KEY"];
 
 /// Everything about the Job `jetlag-provision`.
 pub(crate) fn provision(functions: &[Description], deploy: &Deploy) -> Vec<Document> {
@@ -144,6 +147,7 @@ fn tunables(document: Document, pod: &str) -> Document {
         .tunable("metadata/namespace", NAMESPACE)
         .tunable(&format!("{pod}/containers/0/image"), format!("{} | quote", values::image(names::COMMAND)))
         .tunable(&format!("{pod}/containers/0/env/0/value"), ".Values.broker.url | quote")
+        .because(&format!("{pod}/volumes/0/secret/defaultMode"), FILE_MODE)
 }
 
 /// A schedule that is at least as often as a rescue must be, and its pause in seconds.
@@ -160,13 +164,15 @@ pub(crate) fn schedule(streams: &Streams) -> (String, u64) {
 }
 
 fn pod(deploy: &Deploy, name: &str, args: Vec<String>) -> PodSpec {
+    let url = EnvVar::value("NATS_URL", &deploy.broker.url);
+    let told = FILE_VARIABLES.iter().filter_map(|name| Some(EnvVar::value(name, deploy.env.get(*name)?)));
     let container = Container {
         name: names::COMMAND.into(),
         image: deploy.image(names::COMMAND),
         args,
         ports: Vec::new(),
         env_from: Vec::new(),
-        env: vec![EnvVar::value("NATS_URL", &deploy.broker.url), EnvVar::secret(SECRET_VARIABLE, name, true)],
+        env: std::iter::once(url).chain(told).chain([EnvVar::secret(SECRET_VARIABLE, name, true)]).collect(),
         resources: Quantities::of(&Resources::default()),
         startup_probe: None,
         liveness_probe: None,

@@ -28,6 +28,9 @@ const REVISIONS: u32 = 3;
 /// Where the keys of a function's Secret are files, for what must be a file: `NATS_CREDS`, `NATS_CA`.
 const SECRETS: &str = "/etc/jetlag/secrets";
 
+/// Why files of Secrets have the mode that they have, which JSON has no octal number for.
+pub(crate) const FILE_MODE: &str = "0440: for the user of the pod alone.";
+
 /// What the processes of a Deployment take in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Component {
@@ -174,6 +177,7 @@ fn reasons(document: Document, is_http: bool) -> Document {
             "spec/template/spec/containers/0/readinessProbe/httpGet",
             "Ready is who reaches JetStream, finds its consumers and takes work.",
         )
+        .because("spec/template/spec/volumes/0/secret/defaultMode", FILE_MODE)
         .because(
             "spec/template/spec/volumes/0/name",
             "The keys of the Secret as files, for NATS_CREDS, NATS_CA and the like. A directory, so that a rotation arrives.",

@@ -122,6 +122,22 @@ fn another_contract_or_another_size_is_another_job_and_another_setting_another_c
 }
 
 #[test]
+fn whoever_connects_is_told_where_its_files_are() {
+    let deploy = Deploy { env: env(&[("NATS_CA", "/etc/jetlag/secrets/ca.pem")]), ..Deploy::default() };
+    let files = files(&[function("till", &["NATS_CA"])], &deploy).unwrap();
+    let till = objects(&files, "base/till.yaml");
+    assert_eq!(find(&till, "ConfigMap", "till")["data"]["NATS_CA"], "/etc/jetlag/secrets/ca.pem");
+    for path in ["base/provision.yaml", "base/rescue.yaml"] {
+        let told = json!({"name": "NATS_CA", "value": "/etc/jetlag/secrets/ca.pem"});
+        let objects = objects(&files, path);
+        let job = objects.iter().find(|object| object["kind"].as_str().unwrap().ends_with("Job")).unwrap();
+        let spec = job["spec"].get("jobTemplate").map_or(&job["spec"], |template| &template["spec"]);
+        let container = &spec["template"]["spec"]["containers"][0];
+        assert!(container["env"].as_array().unwrap().contains(&told), "{path}");
+    }
+}
+
+#[test]
 fn images_are_pulled_with_the_secrets_that_are_named() {
     let mut deploy = Deploy::default();
     deploy.images.pull_secrets = vec!["registry".into()];
