@@ -11,13 +11,15 @@ use crate::document::Document;
 use crate::egress;
 use crate::environment::short_hash;
 use crate::function::NAMESPACE;
-use crate::kube::identity::{ConfigMap, Meta, Object, ServiceAccount};
+use crate::kube::identity::{ConfigMap, Meta, Object};
 use crate::kube::job::{CronJobSpec, FailurePolicy, JobSpec, JobTemplate};
 use crate::kube::network::NetworkPolicySpec;
 use crate::kube::pod::{
     Container, ContainerSecurity, EnvVar, Mount, PodSecurity, PodSpec, PodTemplate, Quantities, Volume,
 };
 use crate::kube::workload::Selector;
+use crate::shared::account;
+use crate::workload::FILE_MODE;
 use crate::{names, values};
 
 /// The file of the contracts, in the Job.
@@ -39,19 +41,16 @@ const HOPELESS: [u8; 3] = [64, 66, 78];
 const HASH_CHARS: usize = 8;
 /// The longest pause between two rounds of the rescue that a schedule is written for, in minutes.
 const PAUSE_MINUTES_MAX: u64 = 60;
-/// What the broker's client reads, each in a Secret.
+/// What the broker's client reads from the Secret.
 const SECRET_VARIABLE: &str = "NATS_NKEY";
+/// What it reads besides, each the path of a file: as functions are told.
+const FILE_VARIABLES: [&str; 4] = ["NATS_CREDS", "NATS_CA", "NATS_CERT", "NATS_KEY"];
 
 /// Everything about the Job `jetlag-provision`.
 pub(crate) fn provision(functions: &[Description], deploy: &Deploy) -> Vec<Document> {
     let name = names::PROVISION;
     let meta = Meta::of(name, &deploy.namespace, &names::labels_of(name));
-    vec![
-        Document::of(&ServiceAccount::new(meta)).tunable("metadata/namespace", NAMESPACE),
-        contracts(functions, deploy),
-        job(functions, deploy),
-        policy(deploy, name),
-    ]
+    vec![account(meta, deploy), contracts(functions, deploy), job(functions, deploy), policy(deploy, name)]
 }
 
 /// The name of the Job for these contracts.
@@ -140,11 +139,7 @@ pub(crate) fn rescue(deploy: &Deploy) -> Vec<Document> {
             "At least every eighth of the horizon, and every hour where that is longer: a round that finds nothing costs a few requests.",
         )
         .because("spec/concurrencyPolicy", "Two at a time are safe, and of no use.");
-    vec![
-        Document::of(&ServiceAccount::new(meta())).tunable("metadata/namespace", NAMESPACE),
-        cron,
-        policy(deploy, name),
-    ]
+    vec![account(meta(), deploy), cron, policy(deploy, name)]
 }
 
 fn tunables(document: Document, pod: &str) -> Document {
@@ -152,6 +147,7 @@ fn tunables(document: Document, pod: &str) -> Document {
         .tunable("metadata/namespace", NAMESPACE)
         .tunable(&format!("{pod}/containers/0/image"), format!("{} | quote", values::image(names::COMMAND)))
         .tunable(&format!("{pod}/containers/0/env/0/value"), ".Values.broker.url | quote")
+        .because(&format!("{pod}/volumes/0/secret/defaultMode"), FILE_MODE)
 }
 
 /// A schedule that is at least as often as a rescue must be, and its pause in seconds.
@@ -168,13 +164,15 @@ pub(crate) fn schedule(streams: &Streams) -> (String, u64) {
 }
 
 fn pod(deploy: &Deploy, name: &str, args: Vec<String>) -> PodSpec {
+    let url = EnvVar::value("NATS_URL", &deploy.broker.url);
+    let told = FILE_VARIABLES.iter().filter_map(|name| Some(EnvVar::value(name, deploy.env.get(*name)?)));
     let container = Container {
         name: names::COMMAND.into(),
         image: deploy.image(names::COMMAND),
         args,
         ports: Vec::new(),
         env_from: Vec::new(),
-        env: vec![EnvVar::value("NATS_URL", &deploy.broker.url), EnvVar::secret(SECRET_VARIABLE, name, true)],
+        env: std::iter::once(url).chain(told).chain([EnvVar::secret(SECRET_VARIABLE, name, true)]).collect(),
         resources: Quantities::of(&Resources::default()),
         startup_probe: None,
         liveness_probe: None,

@@ -33,6 +33,8 @@ pub struct Images {
     pub prefix: String,
     /// Never `latest`: what runs could not be told, and could not be gone back to.
     pub tag: String,
+    /// Secrets in the namespace with which they are pulled from a private registry.
+    pub pull_secrets: Vec<String>,
 }
 
 /// Where the broker is.
@@ -104,7 +106,11 @@ impl Default for Deploy {
 
 impl Default for Images {
     fn default() -> Self {
-        Self { prefix: "ghcr.io/jetlag-functions/".into(), tag: env!("CARGO_PKG_VERSION").into() }
+        Self {
+            prefix: "ghcr.io/jetlag-functions/".into(),
+            tag: env!("CARGO_PKG_VERSION").into(),
+            pull_secrets: Vec::new(),
+        }
     }
 }
 

@@ -34,6 +34,8 @@ enum InChart {
     Value(String),
     /// The line, and below it these in place of everything that is below it.
     Below(Vec<String>),
+    /// The line, and these in place of everything that follows.
+    Rest(Vec<String>),
 }
 
 /// What the path of a line ends with, and how deep it stands: items of a list stand between the key above and theirs.
@@ -80,6 +82,17 @@ impl Document {
         self
     }
 
+    /// In the chart, what follows the line at `path` are these lines.
+    pub(crate) fn tunable_after(mut self, path: &str, lines: &[&str]) -> Self {
+        match self.lines.iter_mut().find(|line| line.path.as_deref() == Some(path)) {
+            Some(line) => {
+                line.in_chart = InChart::Rest(lines.iter().map(|line| (*line).to_owned()).collect())
+            }
+            None => self.faults.push(format!("there is no line {path} to be followed")),
+        }
+        self
+    }
+
     /// What could not be written.
     pub(crate) fn faults(&self) -> &[String] {
         &self.faults
@@ -113,6 +126,10 @@ impl Document {
                         text.push_str(&format!("\n{line}"));
                     }
                     replaced = line.path.as_ref().map(|path| format!("{path}/"));
+                }
+                InChart::Rest(lines) => {
+                    text.push_str(&format!("{}\n{}\n", line.text, lines.join("\n")));
+                    return text;
                 }
             }
             text.push('\n');

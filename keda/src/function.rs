@@ -6,10 +6,11 @@ use crate::deploy::Deploy;
 use crate::document::Document;
 use crate::egress;
 use crate::environment::Environment;
-use crate::kube::identity::{ConfigMap, Labels, Meta, Object, ServiceAccount};
+use crate::kube::identity::{ConfigMap, Labels, Meta, Object};
 use crate::kube::network::{NetworkPolicySpec, PolicyPort, PolicyRule, ServicePort, ServiceSpec};
 use crate::kube::workload::{DisruptionBudgetSpec, Selector};
 use crate::scaling::scaled_object;
+use crate::shared::account;
 use crate::workload::{Component, PORT, deployment};
 use crate::{chart, names, values};
 
@@ -28,7 +29,7 @@ pub(crate) fn objects(function: &Description, deploy: &Deploy) -> (Vec<Document>
     let takes_requests = !function.endpoints.is_empty();
     let content = [format!("{{{{ include {:?} . | nindent 2 }}}}", chart::config(name))];
     let mut documents = vec![
-        Document::of(&ServiceAccount::new(meta(name))).tunable("metadata/namespace", NAMESPACE),
+        account(meta(name), deploy),
         Document::of(&ConfigMap::new(meta(name), environment.data()))
             .tunable("metadata/namespace", NAMESPACE)
             .tunable_below("data", &content),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::deploy::Deploy;
 use crate::document::Document;
 use crate::function::NAMESPACE;
-use crate::kube::identity::{ConfigMap, Meta, Namespace, Object, labels};
+use crate::kube::identity::{ConfigMap, Meta, Namespace, Object, ServiceAccount, labels};
 use crate::kube::network::NetworkPolicySpec;
 use crate::kube::scaled_object::{AuthConfig, AuthSpec};
 use crate::kube::workload::Selector;
@@ -13,6 +13,23 @@ use crate::names;
 
 const ENDPOINT: &str = "natsServerMonitoringEndpoint";
 const ACCOUNT: &str = "account";
+
+/// The account of a function's pods, or of a job's: it has no rights, and says how images are pulled.
+pub(crate) fn account(meta: Meta, deploy: &Deploy) -> Document {
+    Document::of(&ServiceAccount::new(meta, &deploy.images.pull_secrets))
+        .tunable("metadata/namespace", NAMESPACE)
+        .tunable_after(
+            "automountServiceAccountToken",
+            &[
+                "{{- with .Values.images.pull_secrets }}",
+                "imagePullSecrets:",
+                "{{- range . }}",
+                "- name: {{ . }}",
+                "{{- end }}",
+                "{{- end }}",
+            ],
+        )
+}
 
 /// The namespace.
 pub(crate) fn namespace(deploy: &Deploy) -> Document {

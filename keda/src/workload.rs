@@ -16,8 +16,8 @@ use crate::{chart, names, values};
 
 /// The port of probes, metrics and requests.
 pub(crate) const PORT: u16 = 8080;
-/// How long a process may take to stop: it finishes what it has begun (30 s at most), after its last pull ended (1 s), and
-/// sends its last answers and spans (3 s). A process that is killed costs its inputs a wait and, after some times, suspicion.
+/// How long a process may take to stop, in seconds: to finish what it has begun and to send its last answers and spans
+/// (`jetlag::STOP_MAX`), and a margin. A process that is killed costs its inputs a wait and, after some times, suspicion.
 pub(crate) const GRACE_S: u64 = 45;
 /// How long a process that takes requests goes on after it is told to stop, so that whoever still sends to it hears of it.
 const LEAVE_S: u64 = 5;
@@ -27,6 +27,9 @@ pub(crate) const HTTP_REPLICAS: u32 = 2;
 const REVISIONS: u32 = 3;
 /// Where the keys of a function's Secret are files, for what must be a file: `NATS_CREDS`, `NATS_CA`.
 const SECRETS: &str = "/etc/jetlag/secrets";
+
+/// Why files of Secrets have the mode that they have, which JSON has no octal number for.
+pub(crate) const FILE_MODE: &str = "0440: for the user of the pod alone.";
 
 /// What the processes of a Deployment take in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,6 +177,7 @@ fn reasons(document: Document, is_http: bool) -> Document {
             "spec/template/spec/containers/0/readinessProbe/httpGet",
             "Ready is who reaches JetStream, finds its consumers and takes work.",
         )
+        .because("spec/template/spec/volumes/0/secret/defaultMode", FILE_MODE)
         .because(
             "spec/template/spec/volumes/0/name",
             "The keys of the Secret as files, for NATS_CREDS, NATS_CA and the like. A directory, so that a rotation arrives.",
@@ -183,7 +187,7 @@ fn reasons(document: Document, is_http: bool) -> Document {
             .because("spec/replicas", "A function that had scaled to zero could not answer a request.")
             .because(
                 "spec/template/spec/terminationGracePeriodSeconds",
-                "5 s before SIGTERM, 30 s to finish what has begun, 3 s for the last answers, and a margin.",
+                "5 s before SIGTERM, 30 s to finish what has begun, 6 s for the last answers and spans, and a margin.",
             )
             .because(
                 "spec/template/spec/containers/0/lifecycle/preStop",
@@ -197,7 +201,7 @@ fn reasons(document: Document, is_http: bool) -> Document {
             )
             .because(
                 "spec/template/spec/terminationGracePeriodSeconds",
-                "30 s to finish what has begun, 1 s for the last pull, 3 s for the last answers, and a margin. No preStop: SIGTERM itself stops the pulling.",
+                "30 s to finish what has begun, 6 s for the last answers and spans, and a margin. No preStop: SIGTERM itself stops the pulling.",
             )
     }
 }

@@ -122,6 +122,37 @@ fn another_contract_or_another_size_is_another_job_and_another_setting_another_c
 }
 
 #[test]
+fn whoever_connects_is_told_where_its_files_are() {
+    let deploy = Deploy { env: env(&[("NATS_CA", "/etc/jetlag/secrets/ca.pem")]), ..Deploy::default() };
+    let files = files(&[function("till", &["NATS_CA"])], &deploy).unwrap();
+    let till = objects(&files, "base/till.yaml");
+    assert_eq!(find(&till, "ConfigMap", "till")["data"]["NATS_CA"], "/etc/jetlag/secrets/ca.pem");
+    for path in ["base/provision.yaml", "base/rescue.yaml"] {
+        let told = json!({"name": "NATS_CA", "value": "/etc/jetlag/secrets/ca.pem"});
+        let objects = objects(&files, path);
+        let job = objects.iter().find(|object| object["kind"].as_str().unwrap().ends_with("Job")).unwrap();
+        let spec = job["spec"].get("jobTemplate").map_or(&job["spec"], |template| &template["spec"]);
+        let container = &spec["template"]["spec"]["containers"][0];
+        assert!(container["env"].as_array().unwrap().contains(&told), "{path}");
+    }
+}
+
+#[test]
+fn images_are_pulled_with_the_secrets_that_are_named() {
+    let mut deploy = Deploy::default();
+    deploy.images.pull_secrets = vec!["registry".into()];
+    let files = files(&[function("till", &[])], &deploy).unwrap();
+    for path in ["base/till.yaml", "base/provision.yaml", "base/rescue.yaml"] {
+        let objects = objects(&files, path);
+        let account = objects.iter().find(|object| object["kind"] == "ServiceAccount").unwrap();
+        assert_eq!(account["imagePullSecrets"], json!([{"name": "registry"}]), "{path}");
+    }
+    // In the chart they are a value, and stand there once.
+    let template = &files[Path::new("chart/templates/till.yaml")];
+    assert_eq!(template.matches("imagePullSecrets").count(), 1);
+}
+
+#[test]
 fn whom_a_variable_names_may_be_reached_and_nobody_else() {
     let own = FunctionDeploy {
         env: env(&[("BANK_URL", "http://bank.money.svc.cluster.local:8080/v1"), ("NOTE", "no url")]),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,14 +20,28 @@ pub(crate) fn committed(directory: &Path) -> Vec<Object> {
     objects.filter(|object| object.kind() != "Kustomization").collect()
 }
 
-/// The objects that a chart renders with `values` in place of its own.
-pub(crate) fn rendered(chart: &Path, values: &[&str]) -> Vec<Object> {
+/// What helm says to a chart with `values` in place of its own.
+pub(crate) fn helm(chart: &Path, values: &[&str]) -> Output {
     let mut helm = Command::new(std::env::var_os("HELM").unwrap_or_else(|| "helm".into()));
     helm.args(["template", "jetlag", "--namespace", "jetlag"]).arg(chart);
     for value in values {
         helm.args(["--set", value]);
     }
-    let output = helm.output().expect("helm is on the search path, or HELM names it");
+    helm.output().expect("helm is on the search path, or HELM names it")
+}
+
+/// The objects that a chart renders.
+pub(crate) fn rendered(chart: &Path, values: &[&str]) -> Vec<Object> {
+    let output = helm(chart, values);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    objects(&String::from_utf8(output.stdout).unwrap())
+}
+
+/// The objects that kustomize builds of a directory.
+pub(crate) fn built(directory: &Path) -> Vec<Object> {
+    let mut kustomize = Command::new(std::env::var_os("KUSTOMIZE").unwrap_or_else(|| "kustomize".into()));
+    let output = kustomize.arg("build").arg(directory).output();
+    let output = output.expect("kustomize is on the search path, or KUSTOMIZE names it");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     objects(&String::from_utf8(output.stdout).unwrap())
 }

@@ -94,11 +94,34 @@ pub(crate) struct ServiceAccount {
     kind: &'static str,
     metadata: Meta,
     automount_service_account_token: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    image_pull_secrets: Vec<Named>,
+}
+
+/// An object of the same namespace.
+#[derive(Debug, Serialize)]
+pub(crate) struct Named {
+    name: String,
+}
+
+impl Named {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned() }
+    }
 }
 
 impl ServiceAccount {
-    pub(crate) const fn new(metadata: Meta) -> Self {
-        Self { api_version: "v1", kind: "ServiceAccount", metadata, automount_service_account_token: false }
+    /// Whose pods pull images with these Secrets.
+    pub(crate) fn new(metadata: Meta, pull_secrets: &[String]) -> Self {
+        let image_pull_secrets = pull_secrets.iter().map(|name| Named::new(name)).collect();
+        let automount_service_account_token = false;
+        Self {
+            api_version: "v1",
+            kind: "ServiceAccount",
+            metadata,
+            automount_service_account_token,
+            image_pull_secrets,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::identity::Meta;
+use super::identity::{Meta, Named};
 use super::workload::Selector;
 
 /// The template that pods are made of.
@@ -139,14 +139,9 @@ pub(crate) struct EnvFrom {
     config_map_ref: Named,
 }
 
-#[derive(Debug, Serialize)]
-struct Named {
-    name: String,
-}
-
 impl EnvFrom {
     pub(crate) fn config_map(name: &str) -> Self {
-        Self { config_map_ref: Named { name: name.into() } }
+        Self { config_map_ref: Named::new(name) }
     }
 }
 
@@ -303,6 +298,6 @@ impl Volume {
 
     /// The keys of `config_map` as files.
     pub(crate) fn config_map(name: &'static str, config_map: &str) -> Self {
-        Self { name, secret: None, config_map: Some(Named { name: config_map.into() }) }
+        Self { name, secret: None, config_map: Some(Named::new(config_map)) }
     }
 }
