@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::autoscaler::Autoscaler;
 use super::health::{Health, Seen};
-use super::{Reading, Reason, Replicas, Settings};
+use super::{Reading, Reason, Replicas, Settings, Trigger};
 
 /// How long before it is seen in a recording a change may have been decided: a look, two requests, and the recording's own
 /// interval.
@@ -128,10 +128,14 @@ impl Replay<'_> {
     }
 
     fn active(&self, sample: &Sample) -> Vec<String> {
+        let is = |reading: &Reading, trigger: &Trigger| matches!(reading, Reading::Lag(lag) if *lag > trigger.activation);
+        self.names(sample, is)
+    }
+
+    fn names(&self, sample: &Sample, is: impl Fn(&Reading, &Trigger) -> bool) -> Vec<String> {
         let triggers = self.settings.triggers.iter().zip(&sample.readings);
-        let active = triggers
-            .filter(|(trigger, reading)| matches!(reading, Reading::Lag(lag) if *lag > trigger.activation));
-        active.map(|(trigger, _)| trigger.name.clone()).collect()
+        let these = triggers.filter(|(trigger, reading)| is(reading, trigger));
+        these.map(|(trigger, _)| trigger.name.clone()).collect()
     }
 
     /// From zero: to the least, and for a lag that was there unless there must be some anyway.
@@ -139,13 +143,30 @@ impl Replay<'_> {
         if to == self.settings.min {
             return Some(Reason::BelowMinimum);
         }
+        if to != self.settings.least() {
+            return None;
+        }
         let moments = self.before(index, SEEN_AFTER);
-        let triggers = moments.map(|sample| self.active(sample)).find(|triggers| !triggers.is_empty())?;
-        (to == self.settings.least()).then_some(Reason::Activated { triggers })
+        let active = moments.map(|sample| self.active(sample)).find(|triggers| !triggers.is_empty());
+        active.or_else(|| self.fallen_back(index)).map(|triggers| Reason::Activated { triggers })
+    }
+
+    /// The triggers that could not be read for so many looks that the fallback is on.
+    fn fallen_back(&self, index: usize) -> Option<Vec<String>> {
+        let fallback = self.settings.fallback?;
+        let looks = self.settings.polling.saturating_mul(fallback.threshold);
+        let mut failed = self.names(self.samples.get(index)?, |reading, _| *reading == Reading::Failed);
+        for sample in self.before(index, looks) {
+            let still = self.names(sample, |reading, _| *reading == Reading::Failed);
+            failed.retain(|name| still.contains(name));
+        }
+        (!failed.is_empty()).then_some(failed)
     }
 
     /// To zero: not before the cooldown is over, and not long after. Without any lag in the recording so far, it may have
-    /// been at any time.
+    /// been at any time; and while the lag cannot be read, at any time after the cooldown. (KEDA 2.20 and 2.21 throw their
+    /// scalers away after an error. A look that meets that moment takes the trigger for neither failed nor active, and so
+    /// goes to zero in spite of a fallback: seen in the cluster run.)
     fn stopped(&self, index: usize, at: Duration) -> Option<Reason> {
         let last = self.before(index, at).find(|sample| !self.active(sample).is_empty());
         let Some(last) = last else { return Some(Reason::Deactivated) };
@@ -153,6 +174,7 @@ impl Replay<'_> {
         // The look that saw the last lag may have been any within an interval before it was gone.
         let earliest = last.at.saturating_add(cooldown).saturating_sub(polling.saturating_add(KEPT_IN));
         let latest = last.at.saturating_add(cooldown + polling + polling + SEEN_AFTER);
-        (earliest <= at && at <= latest).then_some(Reason::Deactivated)
+        let is_late = at > latest && self.fallen_back(index).is_none();
+        (earliest <= at && !is_late).then_some(Reason::Deactivated)
     }
 }

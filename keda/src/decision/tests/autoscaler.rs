@@ -119,3 +119,14 @@ fn recommended(past: &Past) -> History {
     let past: Vec<_> = past.iter().map(|(replicas, ago)| (*replicas, at(NOW - ago))).collect();
     History::of(&past)
 }
+
+#[test]
+fn an_hpa_that_is_new_holds_what_it_found_for_the_whole_window() {
+    for behaviour in [None, Some(Behaviour::default())] {
+        let mut scaler = scaler(Settings { behaviour, ..settings() });
+        let held = verdict(5, Reason::ScaleDownStabilised { asked: 1 });
+        assert_eq!(sync(&mut scaler, NOW, 5, 10), held);
+        assert_eq!(sync(&mut scaler, NOW + 299, 5, 10), held);
+        assert_eq!(sync(&mut scaler, NOW + 301, 5, 10), verdict(1, Reason::Below));
+    }
+}

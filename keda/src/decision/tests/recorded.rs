@@ -28,6 +28,14 @@ fn everything_that_keda_and_the_hpa_did_with_a_thousand_orders_is_what_is_decide
     assert!(payment[2].ends_with("1 to 5: 8 wanted, and not so many may start at a time"), "{payment:#?}");
 }
 
+/// The broker is away for 52 s: nothing can be read, and the fallback stands in.
+#[test]
+fn what_they_did_while_the_broker_was_away_is_what_is_decided() {
+    let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/recordings/broker-away.json"));
+    let (lines, unexplained) = told(text);
+    assert_eq!((lines.len(), unexplained), (13, 0), "{lines:#?}");
+}
+
 /// `RECORDING=timeline.json cargo test -p keda recorded -- --ignored --nocapture`, with what another run wrote.
 #[test]
 #[ignore = "needs a recording: RECORDING"]

@@ -85,3 +85,21 @@ fn a_change_without_any_lag_is_nobodys() {
     }
     assert_eq!(explained(&quick(), &samples), [(0, 1, false)]);
 }
+
+#[test]
+fn a_fallback_wakes_after_enough_failures_and_not_before() {
+    let fallback = Some(Fallback { threshold: 3, replicas: 1, behaviour: FallbackBehaviour::Static });
+    let settings = Settings { polling: at(1), fallback, ..quick() };
+    let woken = |second: usize| {
+        let mut samples = recorded(&settings, 20, |_| 0);
+        for sample in &mut samples[20..] {
+            sample.readings = vec![Reading::Failed];
+        }
+        for sample in &mut samples[4 * second..] {
+            sample.replicas.wanted = 1;
+        }
+        explained(&settings, &samples)
+    };
+    assert_eq!(woken(9), [(0, 1, true)]);
+    assert_eq!(woken(6), [(0, 1, false)], "one second of failures");
+}
