@@ -36,8 +36,10 @@ pub async fn apply(place: &Place, report: &Report) -> Result<(), String> {
 pub async fn is_sound(shop: &Shop) -> Result<(), String> {
     let (api, report) = (&shop.cluster.api, &shop.report);
     until("jetlag-provision", LIMIT, async || {
-        let job = api.get(&format!("/apis/batch/v1/namespaces/{NAMESPACE}/jobs/jetlag-provision")).await?;
-        so(job["status"]["succeeded"] == 1, || format!("not succeeded: {}", job["status"]))
+        let selector = "app.kubernetes.io/name=jetlag-provision";
+        let path = format!("/apis/batch/v1/namespaces/{NAMESPACE}/jobs?labelSelector={selector}");
+        let jobs = api.list(&path).await?;
+        so(jobs.iter().any(|job| job["status"]["succeeded"] == 1), || format!("not succeeded: {jobs:?}"))
     })
     .await?;
     report.tell("streams and consumers are provisioned");

@@ -1,12 +1,14 @@
 //! The system in the cluster, and everything of it that can be reached from the node.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use jetlag::Description;
 use jetlag::jetstream::{Connection, Operator};
 use jetlag::topology::{Sizing, Topology};
+use jetlag::{Description, Environment};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -39,8 +41,10 @@ pub struct Place {
     pub overlay: PathBuf,
     /// Where broker, gateway and receiver keep their files.
     pub data: PathBuf,
-    /// User and password of the driver at the broker.
-    pub broker_user: String,
+    /// The seed of the broker's user `operator`.
+    pub operator_nkey: String,
+    /// The public keys of all users, by the variable that the broker has them in.
+    pub public_keys: BTreeMap<String, String>,
 }
 
 impl Place {
@@ -56,9 +60,16 @@ impl Place {
             kubeconfig: path("KUBECONFIG")?,
             overlay: path("CLUSTER_OVERLAY")?,
             data: path("CLUSTER_DATA")?,
-            broker_user: text("CLUSTER_BROKER_USER")?,
+            operator_nkey: text("CLUSTER_OPERATOR_NKEY")?,
+            public_keys: std::env::vars().filter(|(name, _)| name.ends_with("_NKEY")).collect(),
         })
     }
+}
+
+/// What the ConfigMap of contracts says, as far as it is needed here.
+#[derive(Debug, Deserialize)]
+struct Contracts {
+    functions: Vec<Description>,
 }
 
 /// The system in the cluster.
@@ -70,7 +81,8 @@ pub struct Cluster {
     pub operator: Operator,
     pub topology: Topology,
     pub functions: Vec<Description>,
-    /// Addresses of Services: the broker's monitoring, the gateway and the receiver.
+    /// Addresses of Services: the broker, its monitoring, the gateway and the receiver.
+    pub broker: String,
     pub monitor: String,
     pub gateway: String,
     pub receiver: String,
@@ -85,12 +97,14 @@ impl Cluster {
         let contracts =
             api.get(&format!("/api/v1/namespaces/{NAMESPACE}/configmaps/jetlag-contracts")).await?;
         let contracts = contracts["data"]["contracts.json"].as_str().unwrap_or_default();
-        let functions: Vec<Description> =
+        let contracts: Contracts =
             serde_json::from_str(contracts).map_err(|error| format!("contracts.json: {error}"))?;
+        let functions = contracts.functions;
         let topology = Topology::of(&functions, &Sizing::default());
         let nats = address(&api, "nats", "nats").await?;
-        let broker = format!("nats://{}@{nats}:4222", place.broker_user);
-        let connection = Connection::to(broker);
+        let broker = format!("nats://{nats}:4222");
+        let known = [("NATS_URL", broker.as_str()), ("NATS_NKEY", place.operator_nkey.as_str())];
+        let connection = Connection::from_env(&mut Environment::of(known));
         let operator = until("the broker", CONNECT_LIMIT, async || {
             Operator::connect(&connection).await.map_err(|error| error.to_string())
         })
@@ -98,7 +112,7 @@ impl Cluster {
         let gateway = format!("http://{}:8080", address(&api, "world", "gateway").await?);
         let receiver = format!("http://{}:8080", address(&api, "world", "receiver").await?);
         let monitor = format!("http://{nats}:8222");
-        Ok(Self { place, api, http, operator, topology, functions, monitor, gateway, receiver })
+        Ok(Self { place, api, http, operator, topology, functions, broker, monitor, gateway, receiver })
     }
 
     /// Where customers order: the Service that any pod in the cluster would use.
@@ -124,10 +138,10 @@ impl Cluster {
         answer.map(drop).map_err(|error| error.to_string())
     }
 
-    /// The pods of a workload, by its name.
-    pub async fn pods(&self, name: &str) -> Result<Vec<Value>, String> {
-        let path = format!("/api/v1/namespaces/{NAMESPACE}/pods?labelSelector=app.kubernetes.io/name={name}");
-        self.api.list(&path).await
+    /// The pods that take `POST /orders`.
+    pub async fn doors(&self) -> Result<Vec<Value>, String> {
+        let selector = "app.kubernetes.io/name=order,app.kubernetes.io/component=http";
+        self.api.list(&format!("/api/v1/namespaces/{NAMESPACE}/pods?labelSelector={selector}")).await
     }
 
     /// Runs `kubectl` and returns what it printed.

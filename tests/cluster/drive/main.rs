@@ -29,6 +29,7 @@ mod proof;
 mod ready;
 mod report;
 mod retry;
+mod rights;
 mod shop;
 mod timeline;
 mod trouble;
@@ -54,7 +55,8 @@ mod wishes {
     pub const RETRY: Range<usize> = 1_040..1_060;
     pub const TROUBLE: Range<usize> = 1_060..3_140;
     pub const OUTAGE: Range<usize> = 3_140..3_460;
-    pub const ALL: usize = 3_460;
+    pub const RIGHTS: Range<usize> = 3_460..3_480;
+    pub const ALL: usize = 3_480;
 }
 
 /// The seed of the market: the same orders in every run.
@@ -126,6 +128,9 @@ async fn scenarios(shop: &Shop, wanted: &impl Fn(u8) -> bool) -> Result<(), Stri
     }
     if wanted(5) {
         outage::run(shop).await?;
+    }
+    if wanted(6) {
+        rights::run(shop).await?;
     }
     if wanted(7) {
         ready::run(shop).await?;

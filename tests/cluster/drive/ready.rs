@@ -98,6 +98,6 @@ async fn doors(shop: &Shop) -> Result<Vec<Door>, String> {
         }
     };
     let is_leaving = |pod: &&Value| !pod["metadata"]["deletionTimestamp"].is_null();
-    let pods = shop.cluster.pods("order-http").await?;
+    let pods = shop.cluster.doors().await?;
     Ok(pods.iter().filter(|pod| !is_leaving(pod)).map(door).collect())
 }
