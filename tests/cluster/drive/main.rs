@@ -81,6 +81,8 @@ async fn main() -> ExitCode {
             }
         }
     }
+    // Clients take the provider of the process.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let report = Report::new();
     let place = match Place::from_env() {
         Ok(place) => place,
