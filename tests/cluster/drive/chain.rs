@@ -19,7 +19,7 @@ const GATEWAY_MS: u64 = 2_500;
 const PAYMENT_REPLICAS_MIN: u64 = 3;
 /// What each function's first result is called.
 const FIRST: [(&str, &str); 5] = [
-    ("order", "orders.placed"),
+    ("order", "orders.confirmed"),
     ("inventory", "inventory.reserved"),
     ("payment", "payments.processed"),
     ("notification", "notifications.sent"),

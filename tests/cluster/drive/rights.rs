@@ -35,7 +35,7 @@ struct Connected {
     name: Option<String>,
     account: Option<String>,
     /// Of a user that is known by an nkey: the public key.
-    nkey: Option<String>,
+    authorized_user: Option<String>,
 }
 
 pub async fn run(shop: &Shop) -> Result<(), String> {
@@ -51,7 +51,7 @@ pub async fn run(shop: &Shop) -> Result<(), String> {
         for connected in connections(cluster).await? {
             let name = connected.name.unwrap_or_default();
             if functions.contains(&name) && connected.account.as_deref() == Some("JETLAG") {
-                so(connected.nkey.as_ref() == keys.get(&name), || format!("{name} is somebody else"))?;
+                so(connected.authorized_user.as_ref() == keys.get(&name), || format!("{name} is somebody else"))?;
                 unseen.remove(&name);
             }
         }
