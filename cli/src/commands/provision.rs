@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use jetlag::jetstream::{ProvisionError, Provisioned};
+use jetlag::permissions::PROVISION;
 use jetlag::topology::Topology;
 use keda::Contracts;
 
@@ -70,7 +71,7 @@ impl Provision {
     }
 
     async fn once(&self, topology: &Topology) -> Result<Provisioned, Problem> {
-        let (operator, url) = self.target.source.connect().await?;
+        let (operator, url) = self.target.source.connect_as(PROVISION).await?;
         operator.provision(topology).await.map_err(|error| problem(error, &url))
     }
 }
