@@ -54,7 +54,7 @@ const RULES: &[Rule] = &[
         reason: "the core does no IO, reads no wall clock and draws no random numbers",
     },
     Rule {
-        places: &["keda/src/decision"],
+        places: &["keda/src/decision", "keda/src/lint"],
         but: &[],
         words: &["SystemTime", "Instant", "std::net", "std::fs", "std::env", "tokio::", "rand::"],
         reason: "decisions and rules are pure: whoever calls says what time it is and what was read",

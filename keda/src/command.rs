@@ -42,14 +42,40 @@ const PAUSE_MINUTES_MAX: u64 = 60;
 /// What the broker's client reads, each in a Secret.
 const SECRET_VARIABLE: &str = "NATS_NKEY";
 
-/// The Job `jetlag-provision`.
+/// Everything about the Job `jetlag-provision`.
 pub(crate) fn provision(functions: &[Description], deploy: &Deploy) -> Vec<Document> {
     let name = names::PROVISION;
+    let meta = Meta::of(name, &deploy.namespace, &names::labels_of(name));
+    vec![
+        Document::of(&ServiceAccount::new(meta)).tunable("metadata/namespace", NAMESPACE),
+        contracts(functions, deploy),
+        job(functions, deploy),
+        policy(deploy, name),
+    ]
+}
+
+/// The name of the Job for these contracts.
+pub(crate) fn job_name(functions: &[Description], deploy: &Deploy) -> String {
     let contracts = Contracts::of(functions, &deploy.streams).to_json();
     let image = deploy.image(names::COMMAND);
-    let hash = short_hash(&format!("{image}\n{contracts}"), HASH_CHARS);
+    format!("{}-{}", names::PROVISION, short_hash(&format!("{image}\n{contracts}"), HASH_CHARS))
+}
+
+/// The ConfigMap with the contracts.
+pub(crate) fn contracts(functions: &[Description], deploy: &Deploy) -> Document {
+    let meta = Meta::of(names::CONTRACTS, &deploy.namespace, &names::labels_of(names::PROVISION));
+    let contracts = Contracts::of(functions, &deploy.streams).to_json();
+    let in_chart =
+        [format!("  {FILE}: |-"), "    {{- include \"jetlag.contracts\" . | nindent 4 }}".to_owned()];
+    Document::of(&ConfigMap::new(meta, BTreeMap::from([(FILE.to_owned(), contracts)])))
+        .tunable("metadata/namespace", NAMESPACE)
+        .tunable_below("data", &in_chart)
+}
+
+/// The Job.
+pub(crate) fn job(functions: &[Description], deploy: &Deploy) -> Document {
+    let name = names::PROVISION;
     let labels = names::labels_of(name);
-    let meta = |name: &str| Meta::of(name, &deploy.namespace, &labels);
     let mut pod =
         pod(deploy, name, vec!["provision".into(), "--contracts".into(), format!("{DIRECTORY}/{FILE}")]);
     pod.volumes.push(Volume::config_map("contracts", names::CONTRACTS));
@@ -63,7 +89,8 @@ pub(crate) fn provision(functions: &[Description], deploy: &Deploy) -> Vec<Docum
         pod_failure_policy: Some(FailurePolicy::give_up_at(&HOPELESS)),
         template: PodTemplate { metadata: Meta::unnamed(&labels), spec: pod },
     };
-    let job = tunables(Document::of(&Object::new(meta(&format!("{name}-{hash}")), spec)), "spec/template/spec")
+    let meta = Meta::of(&job_name(functions, deploy), &deploy.namespace, &labels);
+    tunables(Document::of(&Object::new(meta, spec)), "spec/template/spec")
         .tunable("metadata/name", format!("printf \"{name}-%s\" (include \"jetlag.hash\" .)"))
         .because(
             "metadata/name",
@@ -76,21 +103,7 @@ pub(crate) fn provision(functions: &[Description], deploy: &Deploy) -> Vec<Docum
         .because(
             "spec/podFailurePolicy",
             "Exit code 78: streams or consumers are there and differ, which no other try mends. The log has the difference.",
-        );
-    vec![
-        Document::of(&ServiceAccount::new(meta(name))).tunable("metadata/namespace", NAMESPACE),
-        Document::of(&ConfigMap::new(
-            Meta::of(names::CONTRACTS, &deploy.namespace, &labels),
-            BTreeMap::from([(FILE.to_owned(), contracts)]),
-        ))
-        .tunable("metadata/namespace", NAMESPACE)
-        .tunable_below(
-            "data",
-            &[format!("  {FILE}: |-"), "    {{- include \"jetlag.contracts\" . | nindent 4 }}".to_owned()],
-        ),
-        job,
-        policy(deploy, name),
-    ]
+        )
 }
 
 /// The CronJob `jetlag-rescue`.

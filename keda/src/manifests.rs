@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use jetlag::Description;
+use jetlag::permissions::{Permissions, claims_json, server_configuration};
 
 use crate::deploy::Deploy;
 use crate::document::Document;
 use crate::kustomization::Kustomization;
-use crate::{chart, command, function, names, shared};
+use crate::{chart, command, function, names, overlays, shared};
 
-/// How every file begins.
-const HEADER: &str = "# Made by `jetlag manifests` from the contracts and the `deploy` section of jetlag.yaml. Change those, not this.\n";
+/// How a file begins that is made here, where its form has comments.
+pub const HEADER: &str = "# Made by `jetlag manifests` from the contracts and the `deploy` section of jetlag.yaml. Change those, not this.\n";
 
 /// The page of the namespace.
 const NAMESPACE: &str = "namespace";
@@ -57,7 +58,30 @@ pub fn files(functions: &[Description], deploy: &Deploy) -> Result<BTreeMap<Path
     let kustomization = Kustomization::of(pages.keys().map(|name| format!("{name}.yaml")));
     files.extend(pages.iter().map(|(name, documents)| (base.join(format!("{name}.yaml")), page(documents))));
     files.insert(base.join("kustomization.yaml"), page(&[Document::of(&kustomization)]));
+    let overlays = [
+        ("overlays/dev", overlays::dev()),
+        ("overlays/production", overlays::production(&functions, deploy)),
+        ("components/podmonitor", overlays::pod_monitor(deploy)),
+    ];
+    for (directory, pages) in overlays {
+        faults.extend(pages.iter().flat_map(|(_, page)| page).flat_map(Document::faults).cloned());
+        let directory = PathBuf::from(directory);
+        files.extend(pages.iter().map(|(name, documents)| (directory.join(name), page(documents))));
+    }
+    files.extend(broker(&functions, deploy));
+    if !faults.is_empty() {
+        return Err(Unwritable { faults });
+    }
     Ok(files)
+}
+
+/// The users of the broker and what each may do, for its configuration and for its JWTs.
+fn broker(functions: &[Description], deploy: &Deploy) -> [(PathBuf, String); 2] {
+    let users = Permissions::all(functions);
+    let claims = serde_json::to_string_pretty(&claims_json(&users)).unwrap_or_default() + "\n";
+    let directory = PathBuf::from("broker");
+    let configuration = server_configuration(&deploy.broker.account, &users);
+    [(directory.join("jetlag.conf"), configuration), (directory.join("claims.json"), claims)]
 }
 
 /// Functions and variables that `deploy` speaks of, and that are not there.

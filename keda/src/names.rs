@@ -29,6 +29,11 @@ pub(crate) fn labels_of(name: &str) -> Labels {
     ])
 }
 
+/// By which everything is selected.
+pub(crate) fn everything() -> Labels {
+    labels([("app.kubernetes.io/part-of", PART_OF)])
+}
+
 /// The same of one of its Deployments.
 pub(crate) fn labels_of_component(name: &str, component: &str) -> Labels {
     let mut labels = labels_of(name);

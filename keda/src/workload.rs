@@ -78,12 +78,14 @@ pub(crate) fn deployment(
                 restart_policy: None,
                 termination_grace_period_seconds: Some(GRACE_S + if is_http { LEAVE_S } else { 0 }),
                 security_context: PodSecurity::default(),
-                topology_spread_constraints: vec![Spread {
-                    max_skew: 1,
-                    topology_key: "kubernetes.io/hostname",
-                    when_unsatisfiable: "ScheduleAnyway",
-                    label_selector: selector,
-                }],
+                topology_spread_constraints: ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+                    .map(|topology_key| Spread {
+                        max_skew: 1,
+                        topology_key,
+                        when_unsatisfiable: "ScheduleAnyway",
+                        label_selector: selector.clone(),
+                    })
+                    .into(),
                 containers: vec![container(function, deploy, is_http)],
                 volumes: vec![Volume::secret("secrets", &function.name)],
             },
@@ -150,7 +152,7 @@ fn reasons(document: Document, is_http: bool) -> Document {
         )
         .because(
             "spec/template/spec/topologySpreadConstraints/0/maxSkew",
-            "Over nodes as far as there are any: one that dies takes few with it, and a full one does not keep a process away.",
+            "Over nodes and zones as far as there are any: one that dies takes few with it, and a full one does not keep a process away.",
         )
         .because(
             "spec/template/spec/containers/0/resources/requests/cpu",

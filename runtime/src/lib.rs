@@ -56,6 +56,7 @@ pub use identity::derive;
 pub use payload::{DecodeError, EventKind, Incoming, Nothing, Outbound, Outgoing, Payload};
 pub use retry::Retry;
 pub use scaling::Scaling;
+pub use serve::{DRAIN_MAX, STOP_MAX};
 pub use state::{State, Stored, kind_of};
 pub use subject::{EventSubject, Subject};
 

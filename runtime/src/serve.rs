@@ -24,14 +24,16 @@ use crate::permissions::Permissions;
 use crate::readiness::Readiness;
 use crate::signals::Signals;
 use crate::telemetry::{self, Telemetry};
-use crate::topology::{Sizing, Topology};
+use crate::topology::{self, Sizing, Topology};
 use crate::watch::{BROKER, CONSUMERS, look_for_unreadable, watch, watch_room};
 use crate::{Breaker, Description, Source, Terms};
 
 /// How long what is under way may take after SIGTERM.
-pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(30);
-/// How long the last answers to the broker and the last spans may take after that.
+pub const DRAIN_MAX: Duration = Duration::from_secs(30);
+/// How long the last answers to the broker may take after that, and the last spans after those.
 const FLUSH_MAX: Duration = Duration::from_secs(3);
+/// How long a process takes to end after SIGTERM at most.
+pub const STOP_MAX: Duration = DRAIN_MAX.saturating_add(FLUSH_MAX).saturating_add(FLUSH_MAX);
 /// The wait between attempts to reach the broker at start.
 const CONNECT_RETRY: Duration = Duration::from_millis(500);
 /// How often it is said that the broker is not there, if it is for the same reason.
@@ -420,18 +422,18 @@ impl Reminder {
 /// The lanes that a function pulls from, and how many inputs of each it holds at most. A due retry has slots of its own
 /// to wait for, so that it never stands behind the backlog.
 fn lanes_of(terms: &Terms) -> Vec<(Stream, usize)> {
-    let aside = terms.concurrency.div_ceil(4);
+    let held = |stream: &str| topology::held(stream, terms.concurrency, terms.batch);
     let mut lanes = Vec::new();
     match terms.reads {
         Source::Events if !terms.listens_to.is_empty() => {
-            lanes.push((Stream::Events, terms.concurrency));
-            lanes.push((Stream::Retry, aside));
+            lanes.push((Stream::Events, held(topology::EVENTS)));
+            lanes.push((Stream::Retry, held(topology::RETRY)));
         }
         Source::Events => {}
-        Source::Audit => lanes.push((Stream::Audit, terms.concurrency.max(terms.batch))),
+        Source::Audit => lanes.push((Stream::Audit, held(topology::AUDIT))),
     }
     if !terms.admits.is_empty() {
-        lanes.push((Stream::Intake, terms.concurrency));
+        lanes.push((Stream::Intake, held(topology::INTAKE)));
     }
     lanes
 }

@@ -41,6 +41,16 @@ const ADVISORIES_BYTES_MAX: i64 = 64 * 1024 * 1024;
 /// How long the broker remembers the message ids of publishers outside.
 const INTAKE_WINDOW: Duration = Duration::from_secs(120);
 
+/// How many inputs of the consumer on `stream` one process holds at most: they are lag until they are answered.
+pub fn held(stream: &str, concurrency: usize, batch: usize) -> usize {
+    match stream {
+        // A due retry waits for no backlog, and a backlog for no storm of retries.
+        RETRY => concurrency.div_ceil(4),
+        AUDIT => concurrency.max(batch),
+        _ => concurrency,
+    }
+}
+
 /// What an operator decides about streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sizing {

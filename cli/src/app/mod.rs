@@ -379,8 +379,11 @@ pub async fn deployable(
 ) -> Result<Deployable, Problem> {
     if programs.is_empty() {
         let mut plan = Plan::read(manifest).await?;
-        // What runs beside the functions here runs nowhere else.
-        plan.manifest.companions.clear();
+        if build == Build::Beside {
+            // What runs beside the functions here need not be there. A build takes it in, as that of `up` does: with other
+            // packages Cargo would choose other features, and build again what is built.
+            plan.manifest.companions.clear();
+        }
         let executables = plan.executables(build, console).await?;
         let functions = describe::all(&plan.programs(&executables)?).await?;
         return Ok(Deployable { root: plan.root, functions, deploy: plan.manifest.deploy });

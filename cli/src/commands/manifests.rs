@@ -1,6 +1,6 @@
 //! `jetlag manifests`: writes what Kubernetes and KEDA need to run the functions, or says what differs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -26,7 +26,7 @@ pub struct Manifests {
     check: bool,
 
     /// Write nothing; print what would change as a unified diff, and fail if there is any
-    #[arg(long)]
+    #[arg(long, conflicts_with = "check")]
     diff: bool,
 
     /// Of this program, which answers --describe, instead of the functions of the Cargo workspace; may be repeated
@@ -77,7 +77,7 @@ impl Manifests {
             return self.compared(&directory, &changes);
         }
         for change in &changes {
-            write(change)?;
+            change.make()?;
         }
         let count = files.len();
         console.good(
@@ -109,18 +109,36 @@ struct Change {
     path: PathBuf,
     /// What is there; nothing if the file is not.
     before: Option<String>,
-    after: String,
+    /// What would be written; nothing if it was made once, and is not any more.
+    after: Option<String>,
 }
 
 impl Change {
     fn word(&self) -> &'static str {
-        if self.before.is_some() { "differs" } else { "is missing" }
+        match (&self.before, &self.after) {
+            (None, _) => "is missing",
+            (Some(_), Some(_)) => "differs",
+            (Some(_), None) => "is not made any more",
+        }
     }
 
     fn diff(&self) -> String {
         let path = self.path.display().to_string();
-        let before = self.before.as_deref();
-        unified(before.map_or("/dev/null", |_| &path), &path, before.unwrap_or_default(), &self.after)
+        let name = |text: &Option<String>| if text.is_some() { path.as_str() } else { "/dev/null" };
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        unified(name(&self.before), name(&self.after), &text(&self.before), &text(&self.after))
+    }
+
+    fn make(&self) -> Result<(), Problem> {
+        let path = &self.path;
+        let failed = |error| {
+            Problem::new(Exit::CannotCreate, format!("cannot write `{}`", path.display())).because(error)
+        };
+        let Some(after) = &self.after else { return std::fs::remove_file(path).map_err(failed) };
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory).map_err(failed)?;
+        }
+        std::fs::write(path, after).map_err(failed)
     }
 }
 
@@ -128,27 +146,33 @@ fn changes(directory: &Path, files: &BTreeMap<PathBuf, String>) -> Result<Vec<Ch
     let mut changes = Vec::new();
     for (path, after) in files {
         let path = directory.join(path);
-        let before = match std::fs::read_to_string(&path) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => {
-                let what = format!("cannot read `{}`", path.display());
-                return Err(Problem::new(Exit::NoInput, what).because(error));
-            }
-        };
+        let before = text_of(&path)?;
         if before.as_ref() != Some(after) {
-            changes.push(Change { path, before, after: after.clone() });
+            changes.push(Change { path, before, after: Some(after.clone()) });
+        }
+    }
+    let directories: BTreeSet<&Path> = files.keys().filter_map(|path| path.parent()).collect();
+    for place in directories {
+        let entries = std::fs::read_dir(directory.join(place)).into_iter().flatten().filter_map(Result::ok);
+        let others =
+            entries.map(|entry| place.join(entry.file_name())).filter(|path| !files.contains_key(path));
+        for path in others.map(|path| directory.join(path)).filter(|path| path.is_file()) {
+            // Whatever else is there is somebody else's.
+            let before = text_of(&path)?.filter(|text| text.starts_with(keda::HEADER));
+            if before.is_some() {
+                changes.push(Change { path, before, after: None });
+            }
         }
     }
     Ok(changes)
 }
 
-fn write(change: &Change) -> Result<(), Problem> {
-    let failed = |error| {
-        Problem::new(Exit::CannotCreate, format!("cannot write `{}`", change.path.display())).because(error)
-    };
-    if let Some(directory) = change.path.parent() {
-        std::fs::create_dir_all(directory).map_err(failed)?;
+fn text_of(path: &Path) -> Result<Option<String>, Problem> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            Err(Problem::new(Exit::NoInput, format!("cannot read `{}`", path.display())).because(error))
+        }
     }
-    std::fs::write(&change.path, &change.after).map_err(failed)
 }

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use jetlag::jetstream::{ProvisionError, Provisioned};
-use jetlag::permissions::PROVISION;
+use jetlag::jetstream::{Difference, ProvisionError, Provisioned};
 use jetlag::topology::Topology;
 use keda::Contracts;
 
@@ -15,6 +14,8 @@ use crate::problem::{Exit, Problem};
 
 /// Contracts of some hundred functions are less than this.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// The field that provisioning adds to.
+const SUBJECTS: &str = "subjects:";
 /// The wait between two attempts to reach the broker.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -30,6 +31,10 @@ pub struct Provision {
     #[arg(long, value_name = "FILE")]
     contracts: PathBuf,
 
+    /// Make nothing; fail if something is missing or differs
+    #[arg(long)]
+    check: bool,
+
     /// Wait so long for the broker, such as 90s
     #[arg(long, value_name = "TIME", value_parser = super::duration, default_value = "2m")]
     wait: Duration,
@@ -41,9 +46,10 @@ pub struct Provision {
 const EXAMPLES: &str = "\
 Examples:
   jetlag provision --contracts contracts.json --url nats://nats.example:4222
+  jetlag provision --contracts contracts.json --check        whether it would change anything
 
 Exit codes:
-  0 all is there    64 usage    66 no such file    69 no answer
+  0 all is there    1 something is missing (--check)    64 usage    66 no such file    69 no answer
   78 what is there is incompatible, or the file is wrong; nothing was changed";
 
 impl Provision {
@@ -53,16 +59,22 @@ impl Provision {
     /// See the exit codes.
     pub async fn run(self, console: Console) -> Result<(), Problem> {
         let topology = read(&self.contracts)?.topology();
-        let done = console.watch("provisioning", self.until_there(&topology)).await?;
+        let done = self.until_there(&topology, console).await?;
         print(self.target.output, || in_words(&done), &done)
     }
 
     /// Tries again while the broker does not answer: in a cluster it may be starting too.
-    async fn until_there(&self, topology: &Topology) -> Result<Provisioned, Problem> {
+    async fn until_there(&self, topology: &Topology, console: Console) -> Result<Provisioned, Problem> {
         let deadline = Instant::now() + self.wait;
+        let mut told = None;
         loop {
             match self.once(topology).await {
                 Err(problem) if problem.exit() == Exit::Unavailable && Instant::now() < deadline => {
+                    let why = problem.sentence();
+                    if told.as_ref() != Some(&why) {
+                        console.note(&format!("not there yet: {why}"));
+                        told = Some(why);
+                    }
                     tokio::time::sleep(RETRY).await;
                 }
                 outcome => return outcome,
@@ -72,8 +84,42 @@ impl Provision {
 
     async fn once(&self, topology: &Topology) -> Result<Provisioned, Problem> {
         let (operator, url) = self.target.source.connect_as(PROVISION).await?;
+        // Everything is looked at before anything is made, so that a refusal has changed nothing.
+        let differences = operator.differences(topology).await.map_err(|error| problem(error, &url))?;
+        let (missing, incompatible): (Vec<_>, Vec<_>) =
+            differences.iter().partition(|found| is_mendable(found));
+        if !incompatible.is_empty() {
+            return Err(refusal(&incompatible, &url));
+        }
+        if self.check && !missing.is_empty() {
+            let what = format!("at {url}, not everything is there that the contracts need");
+            return Err(Problem::new(Exit::Failed, what)
+                .details(missing.iter().flat_map(|found| lines_of(found)).collect())
+                .remedy("the same command without --check makes it"));
+        }
         operator.provision(topology).await.map_err(|error| problem(error, &url))
     }
+}
+
+/// Whether provisioning makes it right: it is missing, or a stream lacks types of new contracts.
+fn is_mendable(found: &Difference) -> bool {
+    found.fields.iter().all(|field| field.trim_start().starts_with(SUBJECTS))
+}
+
+fn lines_of(found: &Difference) -> Vec<String> {
+    let Difference { what, fields } = found;
+    if fields.is_empty() {
+        return vec![format!("{what} is missing")];
+    }
+    fields.iter().map(|field| format!("{what}: {}", field.trim())).collect()
+}
+
+fn refusal(incompatible: &[&Difference], url: &str) -> Problem {
+    let what = format!("at {url}, there is what the contracts cannot work with; nothing was changed");
+    Problem::new(Exit::Config, what).details(incompatible.iter().flat_map(|found| lines_of(found)).collect()).remedy(
+        "change it by hand, or remove it if nothing needs it: a consumer that is made again starts at the first event that \
+         is kept, and what was answered for is recognised\ndocs/deploy.md has the steps",
+    )
 }
 
 fn read(path: &Path) -> Result<Contracts, Problem> {
@@ -93,15 +139,9 @@ fn read(path: &Path) -> Result<Contracts, Problem> {
 }
 
 fn problem(error: ProvisionError, url: &str) -> Problem {
-    match error {
-        ProvisionError::Differs { what, difference } => {
-            let what = format!("at {url}, the {what} is there and is not as the contracts need it");
-            Problem::new(Exit::Config, what)
-                .details(difference.lines().map(|line| line.trim().to_owned()).collect())
-        }
-        error => Problem::new(Exit::Unavailable, format!("the broker at {url} cannot be provisioned"))
-            .because(error),
-    }
+    // Somebody else may have made it in between.
+    let exit = if matches!(error, ProvisionError::Differs { .. }) { Exit::Config } else { Exit::Unavailable };
+    Problem::new(exit, format!("the broker at {url} cannot be provisioned")).because(error)
 }
 
 fn in_words(done: &Provisioned) -> String {

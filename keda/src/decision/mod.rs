@@ -5,6 +5,8 @@
 //! ([`Scaler::poll`]). Between one and the maximum the HPA decides, every [`SYNC`] ([`Scaler::sync`]). Neither asks the
 //! other, which is why most surprises are about both.
 //!
+//! [`Settings`] are read from a ScaledObject as it is written (`Settings::try_from`).
+//!
 //! It follows KEDA 2.21 (`pkg/scaling/executor/scale_scaledobjects.go`, `pkg/fallback`) and Kubernetes 1.36
 //! (`pkg/controller/podautoscaler`), rounding included. No clock is read: `now` is the time since any moment, and must not
 //! go back. What is left out is what a lag of JetStream never needs: formulas, metrics of CPU and memory, targets of
@@ -16,6 +18,7 @@ mod behaviour;
 mod health;
 mod history;
 mod reason;
+mod scaled_object;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -24,6 +27,7 @@ use std::time::Duration;
 
 pub use behaviour::{Behaviour, Change, Policy, Rules, Select};
 pub use reason::Reason;
+pub use scaled_object::Undecided;
 pub use settings::{Fallback, FallbackBehaviour, Pauses, Settings, Trigger};
 
 use activation::Activation;

@@ -5,6 +5,7 @@ mod autoscaler;
 mod behaviour;
 mod fallback;
 mod properties;
+mod scaled_object;
 mod together;
 
 use std::num::NonZeroU64;

@@ -1,0 +1,218 @@
+//! `jetlag manifests`: what is committed is what the contracts make, and it holds together.
+
+#![cfg(test)]
+
+mod objects;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use objects::{Object, committed, rendered};
+use serde_json::json;
+
+/// Names that end up in labels and host names.
+const NAME_CHARS_MAX: usize = 63;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn jetlag(arguments: &[&str], application: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jetlag"));
+    command
+        .arg("manifests")
+        .args(arguments)
+        .arg("--app")
+        .arg(application.join("jetlag.yaml"))
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn the_committed_manifests_are_what_the_contracts_make() {
+    let output = jetlag(&["--diff"], &root());
+    assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stdout), said(&output));
+}
+
+#[test]
+fn every_name_is_short_and_nothing_is_there_twice() {
+    let objects = committed(&root().join("keda/base"));
+    assert!(objects.len() > 40, "{}", objects.len());
+    let mut seen = BTreeSet::new();
+    for object in &objects {
+        assert!(object.name().len() <= NAME_CHARS_MAX, "{}", object.id());
+        // KEDA's HPA is called so.
+        assert!(object.kind() != "ScaledObject" || object.name().len() + "keda-hpa-".len() <= NAME_CHARS_MAX);
+        assert!(seen.insert(object.id()), "{} is there twice", object.id());
+    }
+}
+
+#[test]
+fn every_reference_resolves_or_is_a_secret_that_the_operator_brings() {
+    let objects = committed(&root().join("keda/base"));
+    let there: BTreeSet<String> = objects.iter().map(Object::id).collect();
+    let references: BTreeSet<String> = objects.iter().flat_map(Object::references).collect();
+    for kind in ["ConfigMap", "ServiceAccount", "Deployment", "TriggerAuthentication", "Secret"] {
+        assert!(
+            references.iter().any(|to| to.starts_with(kind)),
+            "nothing refers to a {kind}: {references:?}"
+        );
+    }
+    let missing: BTreeSet<&String> = references.difference(&there).collect();
+    let documented = fs::read_to_string(root().join("docs/deploy.md")).unwrap();
+    for secret in missing {
+        let name = secret.strip_prefix("Secret/").unwrap_or_else(|| panic!("{secret} is not there"));
+        assert!(documented.contains(&format!("`{name}`")), "docs/deploy.md does not tell of {secret}");
+    }
+}
+
+#[test]
+fn every_selector_finds_pods() {
+    let objects = committed(&root().join("keda/base"));
+    let pods: Vec<_> = objects.iter().filter_map(Object::pod_labels).collect();
+    let mut count = 0;
+    for (object, selector) in objects.iter().filter_map(|object| Some((object, object.selector()?))) {
+        count += 1;
+        assert!(
+            pods.iter().any(|labels| selector.iter().all(|label| labels.contains(label))),
+            "{}",
+            object.id()
+        );
+    }
+    assert!(count > 20, "{count}");
+}
+
+#[test]
+fn whoever_is_scaled_says_no_number_of_replicas_and_ends_after_the_drain() {
+    let objects = committed(&root().join("keda/base"));
+    let scaled: BTreeSet<String> = objects
+        .iter()
+        .filter(|object| object.kind() == "ScaledObject")
+        .flat_map(Object::references)
+        .collect();
+    let deployments: Vec<_> = objects.iter().filter(|object| object.kind() == "Deployment").collect();
+    assert_eq!(deployments.len(), scaled.iter().filter(|to| to.starts_with("Deployment")).count() + 1);
+    for deployment in deployments {
+        let spec = &deployment.value()["spec"];
+        assert_eq!(spec["replicas"].is_null(), scaled.contains(&deployment.id()), "{}", deployment.id());
+        let pod = &spec["template"]["spec"];
+        let drain_s = jetlag::DRAIN_MAX.as_secs();
+        assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() > drain_s, "{}", deployment.id());
+    }
+}
+
+/// Needs `helm` (`HELM`, or on the search path): CI has it.
+#[test]
+#[ignore = "needs helm"]
+fn the_chart_renders_the_base() {
+    let mut base = committed(&root().join("keda/base"));
+    // A chart is installed into a namespace that is there.
+    base.retain(|object| object.kind() != "Namespace");
+    let mut chart = rendered(&root().join("keda/chart"), &[]);
+    base.sort_by_key(Object::id);
+    chart.sort_by_key(Object::id);
+    let ids = |objects: &[Object]| objects.iter().map(Object::id).collect::<Vec<_>>();
+    assert_eq!(ids(&base), ids(&chart));
+    for (one, other) in base.iter().zip(&chart) {
+        assert_eq!(one.value(), other.value(), "{}", one.id());
+    }
+}
+
+#[test]
+#[ignore = "needs helm"]
+fn a_value_of_the_chart_arrives_wherever_it_is_used() {
+    let values = [
+        "functions.payment.scaling.max=50",
+        "functions.payment.env.PAYMENT_METHOD=pm_card_mastercard",
+        "broker.url=nats://elsewhere:4222",
+        "streams.replicas=3",
+        "images.tag=9.9.9",
+    ];
+    let before = rendered(&root().join("keda/chart"), &[]);
+    let after = rendered(&root().join("keda/chart"), &values);
+    let find = |objects: &[Object], kind: &str, name: &str| -> serde_json::Value {
+        let found = objects.iter().find(|object| object.kind() == kind && object.name().starts_with(name));
+        found.unwrap_or_else(|| panic!("{kind}/{name}")).value().clone()
+    };
+    assert_eq!(find(&after, "ScaledObject", "payment")["spec"]["maxReplicaCount"], json!(50));
+    let data = &find(&after, "ConfigMap", "payment")["data"];
+    assert_eq!(
+        (&data["NATS_URL"], &data["PAYMENT_METHOD"]),
+        (&json!("nats://elsewhere:4222"), &json!("pm_card_mastercard"))
+    );
+    let checksum = |objects: &[Object], name: &str| {
+        find(objects, "Deployment", name)["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
+            .clone()
+    };
+    assert_ne!(checksum(&before, "payment"), checksum(&after, "payment"));
+    let job = find(&after, "Job", "jetlag-provision");
+    assert_ne!(find(&before, "Job", "jetlag-provision")["metadata"]["name"], job["metadata"]["name"]);
+    let container = &job["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["image"], json!("ghcr.io/jetlag-functions/jetlag:9.9.9"));
+    assert_eq!(container["env"][0]["value"], json!("nats://elsewhere:4222"));
+    let contracts = find(&after, "ConfigMap", "jetlag-contracts")["data"]["contracts.json"].clone();
+    let contracts: keda::Contracts = serde_json::from_str(contracts.as_str().unwrap()).unwrap();
+    assert_eq!(contracts.streams.replicas, 3);
+}
+
+const TILL: &str = r#"{"name":"till","version":"1","summary":"Takes money.","reads":"events","listens_to":
+    [{"type":"cart.left","aggregate":"cart","once_per_aggregate":true}],"emits":[],"admits":[],"keeps":[],
+    "retry":{"first_delay_ms":1,"max_delay_ms":1,"max_attempts":1},"time_limit_ms":1,"concurrency":5,"batch":1,
+    "scaling":{"min":0,"max":3,"cooldown_ms":1500,"polling_ms":1},
+    "variables":[{"name":"TILL_URL","about":"where the money is","default":null}]}"#;
+
+#[test]
+fn the_functions_of_another_team_are_written_where_they_say() {
+    let team = tempfile::tempdir().unwrap();
+    let program = team.path().join("till");
+    fs::write(&program, format!("#!/bin/sh\necho '{TILL}'\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(team.path().join("jetlag.yaml"), "").unwrap();
+    let (program, output) = (program.display().to_string(), team.path().join("out"));
+    let output_name = output.display().to_string();
+    let run = |more: &[&str]| {
+        let of_till = ["--function", program.as_str(), "--output", output_name.as_str()];
+        jetlag(&[&of_till, more].concat(), team.path())
+    };
+
+    let lacking = run(&[]);
+    assert_eq!(lacking.status.code(), Some(78));
+    assert!(said(&lacking).contains("till: TILL_URL is required (where the money is)"), "{}", said(&lacking));
+
+    let settings = "deploy:\n  namespace: shop\n  functions:\n    till:\n      env:\n        TILL_URL: https://bank.example\n";
+    fs::write(team.path().join("jetlag.yaml"), settings).unwrap();
+    assert_eq!(run(&["--check"]).status.code(), Some(1));
+    assert!(!output.exists());
+    let written = run(&[]);
+    assert!(written.status.success(), "{}", said(&written));
+    assert!(run(&["--check"]).status.success());
+
+    let objects = committed(&output.join("base"));
+    let scaled = objects.iter().find(|object| object.kind() == "ScaledObject").unwrap().value();
+    assert_eq!(
+        (&scaled["metadata"]["namespace"], &scaled["spec"]["cooldownPeriod"]),
+        (&json!("shop"), &json!(2))
+    );
+    assert_eq!(scaled["spec"]["triggers"][0]["metadata"]["lagThreshold"], json!("10"));
+
+    let page = output.join("base/till.yaml");
+    let changed = fs::read_to_string(&page).unwrap().replace("maxReplicaCount: 3", "maxReplicaCount: 30");
+    fs::write(&page, changed).unwrap();
+    fs::write(output.join("base/purse.yaml"), format!("{}kind: Gone\n", keda::HEADER)).unwrap();
+    fs::write(output.join("base/notes.md"), "ours\n").unwrap();
+    let diff = run(&["--diff"]);
+    assert_eq!(diff.status.code(), Some(1));
+    let text = String::from_utf8(diff.stdout.clone()).unwrap();
+    assert!(text.contains("-  maxReplicaCount: 30\n+  maxReplicaCount: 3\n"), "{text}");
+    assert!(text.contains("-kind: Gone\n"), "{text}");
+    assert!(said(&diff).contains("purse.yaml: is not made any more"), "{}", said(&diff));
+    assert!(run(&[]).status.success() && run(&["--check"]).status.success());
+    assert!(output.join("base/notes.md").exists() && !output.join("base/purse.yaml").exists());
+}
