@@ -103,7 +103,7 @@ impl Rules {
 mod tests {
     use super::*;
 
-    fn user(permissions: serde_json::Value) -> User {
+    fn user(permissions: &serde_json::Value) -> User {
         let json = serde_json::json!({"user": "UABC", "user_name": "payment", "permissions": permissions});
         serde_json::from_value(json).unwrap()
     }
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn everything_that_is_missing_is_told_at_once() {
-        let lacks = user(serde_json::json!({
+        let lacks = user(&serde_json::json!({
             "publish": {"allow": ["a.>", "done.>"]}, "subscribe": {"allow": ["_INBOX.>"]},
         }));
         let lacks = lacks.lacks(&needed()).unwrap();
@@ -142,14 +142,14 @@ mod tests {
             // In part: the server knows.
             json!({"publish": {"allow": ["a.b.*.1", "state.>"]}}),
         ] {
-            assert_eq!(user(enough.clone()).lacks(&needed()), None, "{enough}");
+            assert_eq!(user(&enough).lacks(&needed()), None, "{enough}");
         }
         for little in [
             json!({"publish": {"allow": ["a.b.*.*"]}}),
             json!({"publish": {"deny": ["a.>"]}}),
             json!({"publish": {"allow": [">"]}, "subscribe": {"allow": ["_INBOX_other.>"]}}),
         ] {
-            assert!(user(little.clone()).lacks(&needed()).is_some(), "{little}");
+            assert!(user(&little).lacks(&needed()).is_some(), "{little}");
         }
     }
 }
