@@ -31,6 +31,8 @@ pub struct Answers {
     pub wrong: Vec<String>,
     /// Requests beyond the first of each wish.
     pub repeats: usize,
+    /// Why they were made: the status of the answer before, or that there was none.
+    pub again: BTreeMap<String, usize>,
     /// How many wishes were placed.
     pub placed: usize,
     /// From the first request to the last answer.
@@ -153,14 +155,18 @@ impl Desk {
             let door = &doors[self.next_door.fetch_add(1, Ordering::Relaxed) % doors.len()];
             let request = self.counter.http.post(format!("{door}/orders")).timeout(ANSWER_LIMIT);
             let request = request.header("idempotency-key", key).header("content-type", "application/json");
-            if let Ok(answer) = request.body(body.to_owned()).send().await {
-                last = answer.status().as_u16();
-                // The body too: half an answer is none.
-                if last < 500 && answer.bytes().await.is_ok() {
-                    return last;
+            let why = match request.body(body.to_owned()).send().await {
+                Ok(answer) => {
+                    last = answer.status().as_u16();
+                    // The body too: half an answer is none.
+                    if answer.bytes().await.is_ok() && last < 500 {
+                        return last;
+                    }
+                    last.to_string()
                 }
-            }
-            self.note(|answers| answers.repeats += 1);
+                Err(error) => if error.is_connect() { "no connection" } else { "no answer" }.to_owned(),
+            };
+            self.note(|answers| answers.is_made_again(why));
             tokio::time::sleep(AGAIN).await;
         }
         last
@@ -177,7 +183,7 @@ impl Desk {
             if let Ok(Ok(())) = tokio::time::timeout(ANSWER_LIMIT, publishing).await {
                 return attempts;
             }
-            self.note(|answers| answers.repeats += 1);
+            self.note(|answers| answers.is_made_again("not stored".to_owned()));
             tokio::time::sleep(AGAIN).await;
         }
         0
@@ -199,6 +205,11 @@ impl Desk {
 }
 
 impl Answers {
+    fn is_made_again(&mut self, why: String) {
+        self.repeats += 1;
+        *self.again.entry(why).or_default() += 1;
+    }
+
     /// What other customers know, too.
     #[allow(dead_code, reason = "several groups of customers order in tests/cluster only")]
     pub fn add(&mut self, other: Self) {
@@ -206,6 +217,9 @@ impl Answers {
         self.dead.extend(other.dead);
         self.wrong.extend(other.wrong);
         self.repeats += other.repeats;
+        for (why, times) in other.again {
+            *self.again.entry(why).or_default() += times;
+        }
         self.placed += other.placed;
         self.took += other.took;
     }

@@ -51,7 +51,9 @@ pub async fn run(shop: &Shop) -> Result<(), String> {
         for connected in connections(cluster).await? {
             let name = connected.name.unwrap_or_default();
             if functions.contains(&name) && connected.account.as_deref() == Some("JETLAG") {
-                so(connected.authorized_user.as_ref() == keys.get(&name), || format!("{name} is somebody else"))?;
+                so(connected.authorized_user.as_ref() == keys.get(&name), || {
+                    format!("{name} is somebody else")
+                })?;
                 unseen.remove(&name);
             }
         }

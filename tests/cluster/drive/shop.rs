@@ -60,9 +60,9 @@ impl Shop {
         let (enough, placed) = (AtomicBool::new(false), AtomicUsize::new(0));
         let counter = self.cluster.counter().await?;
         let new = place(counter, wishes, range.start, &pace, &enough, &placed).await;
-        let (count, took, repeats) = (new.accepted.len(), new.took, new.repeats);
+        let (count, took, again) = (new.accepted.len(), new.took, new.again.clone());
         self.answers.lock().map_err(|_| "a scenario has panicked")?.add(new);
-        self.report.tell(&format!("{count} orders accepted in {took:.1?}, {repeats} requests again"));
+        self.report.tell(&format!("{count} orders accepted in {took:.1?}, requests again: {again:?}"));
         Ok(())
     }
 
