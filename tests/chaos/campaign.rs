@@ -128,7 +128,7 @@ pub async fn run(options: &Options) -> Outcome {
     let began = Instant::now();
     let pace = Pace { concurrency: options.concurrency, per_second: options.per_second };
     let placing = async {
-        let answers = place(Arc::clone(&fleet), &market, &pace, &enough, &placed).await;
+        let answers = place(fleet.counter(), &market.wishes, 0, &pace, &enough, &placed).await;
         enough.store(true, Ordering::Relaxed);
         let rate = answers.placed as f64 / answers.took.as_secs_f64();
         teller.tell(&format!("placed {} in {:.1?} ({rate:.0}/s)", answers.placed, answers.took));

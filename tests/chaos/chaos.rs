@@ -18,6 +18,7 @@ mod fault;
 mod fleet;
 mod market;
 mod mischief;
+mod proof;
 mod rolling;
 mod verdict;
 

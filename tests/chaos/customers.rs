@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use jetlag::jetstream::Operator;
 use jetlag_cli::orders::Order;
 use rust_decimal::Decimal;
 use tokio::task::JoinSet;
 
-use crate::fleet::Fleet;
-use crate::market::{Market, Wish, event};
+use crate::market::{Wish, event};
 
 /// How long one request may take; then it is made again.
 const ANSWER_LIMIT: Duration = Duration::from_secs(4);
@@ -31,6 +31,8 @@ pub struct Answers {
     pub wrong: Vec<String>,
     /// Requests beyond the first of each wish.
     pub repeats: usize,
+    /// Why they were made: the status of the answer before, or that there was none.
+    pub again: BTreeMap<String, usize>,
     /// How many wishes were placed.
     pub placed: usize,
     /// From the first request to the last answer.
@@ -46,32 +48,37 @@ pub struct Pace {
     pub per_second: Option<NonZeroU32>,
 }
 
+/// Where orders are taken.
+#[derive(Debug, Clone)]
+pub struct Counter {
+    pub http: reqwest::Client,
+    pub operator: Operator,
+    /// The addresses that take `POST /orders`.
+    pub doors: Vec<String>,
+}
+
 struct Desk {
-    fleet: Arc<Fleet>,
-    doors: Vec<String>,
+    counter: Counter,
     next_door: AtomicUsize,
     answers: Mutex<Answers>,
 }
 
-/// Places every wish, or those that are reached before `enough`; `placed` counts them.
+/// Places every wish, or those that are reached before `enough`; `placed` counts them. The first of them is the number
+/// `first` of its market.
 pub async fn place(
-    fleet: Arc<Fleet>,
-    market: &Market,
+    counter: Counter,
+    wishes: &[Wish],
+    first: usize,
     pace: &Pace,
     enough: &AtomicBool,
     placed: &AtomicUsize,
 ) -> Answers {
-    let doors = fleet.front_doors();
-    let desk = Arc::new(Desk {
-        fleet,
-        doors,
-        next_door: AtomicUsize::new(0),
-        answers: Mutex::new(Answers::default()),
-    });
+    let desk =
+        Arc::new(Desk { counter, next_door: AtomicUsize::new(0), answers: Mutex::new(Answers::default()) });
     let began = Instant::now();
     let mut beat = pace.per_second.map(|rate| tokio::time::interval(Duration::from_secs(1) / rate.get()));
     let mut under_way = JoinSet::new();
-    for (number, wish) in market.wishes.iter().enumerate() {
+    for (number, wish) in (first..).zip(wishes) {
         if enough.load(Ordering::Relaxed) {
             break;
         }
@@ -144,17 +151,22 @@ impl Desk {
     async fn request(&self, key: &str, body: &str) -> u16 {
         let (began, mut last) = (Instant::now(), 0);
         while began.elapsed() < PATIENCE {
-            let door = &self.doors[self.next_door.fetch_add(1, Ordering::Relaxed) % self.doors.len()];
-            let request = self.fleet.http.post(format!("{door}/orders")).timeout(ANSWER_LIMIT);
+            let doors = &self.counter.doors;
+            let door = &doors[self.next_door.fetch_add(1, Ordering::Relaxed) % doors.len()];
+            let request = self.counter.http.post(format!("{door}/orders")).timeout(ANSWER_LIMIT);
             let request = request.header("idempotency-key", key).header("content-type", "application/json");
-            if let Ok(answer) = request.body(body.to_owned()).send().await {
-                last = answer.status().as_u16();
-                // The body too: half an answer is none.
-                if last < 500 && answer.bytes().await.is_ok() {
-                    return last;
+            let why = match request.body(body.to_owned()).send().await {
+                Ok(answer) => {
+                    last = answer.status().as_u16();
+                    // The body too: half an answer is none.
+                    if answer.bytes().await.is_ok() && last < 500 {
+                        return last;
+                    }
+                    last.to_string()
                 }
-            }
-            self.note(|answers| answers.repeats += 1);
+                Err(error) => if error.is_connect() { "no connection" } else { "no answer" }.to_owned(),
+            };
+            self.note(|answers| answers.is_made_again(why));
             tokio::time::sleep(AGAIN).await;
         }
         last
@@ -167,11 +179,11 @@ impl Desk {
         while began.elapsed() < PATIENCE {
             attempts += 1;
             let payload = payload.as_bytes().to_vec().into();
-            let publishing = self.fleet.operator.publish("orders.placed", message_id, payload);
+            let publishing = self.counter.operator.publish("orders.placed", message_id, payload);
             if let Ok(Ok(())) = tokio::time::timeout(ANSWER_LIMIT, publishing).await {
                 return attempts;
             }
-            self.note(|answers| answers.repeats += 1);
+            self.note(|answers| answers.is_made_again("not stored".to_owned()));
             tokio::time::sleep(AGAIN).await;
         }
         0
@@ -189,5 +201,26 @@ impl Desk {
 
     fn note(&self, note: impl FnOnce(&mut Answers)) {
         note(&mut self.answers.lock().unwrap());
+    }
+}
+
+impl Answers {
+    fn is_made_again(&mut self, why: String) {
+        self.repeats += 1;
+        *self.again.entry(why).or_default() += 1;
+    }
+
+    /// What other customers know, too.
+    #[allow(dead_code, reason = "several groups of customers order in tests/cluster only")]
+    pub fn add(&mut self, other: Self) {
+        self.accepted.extend(other.accepted);
+        self.dead.extend(other.dead);
+        self.wrong.extend(other.wrong);
+        self.repeats += other.repeats;
+        for (why, times) in other.again {
+            *self.again.entry(why).or_default() += times;
+        }
+        self.placed += other.placed;
+        self.took += other.took;
     }
 }

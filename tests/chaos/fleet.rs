@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use world::proxy::{Proxy, Weather};
 
+use crate::customers::Counter;
 use crate::fault::{FUNCTIONS, replicas_of};
 
 /// How long a charge may take before payment gives up; short, so that late answers need not be very late.
@@ -110,8 +111,9 @@ impl Fleet {
     }
 
     /// Where orders are taken.
-    pub fn front_doors(&self) -> Vec<String> {
-        self.processes_of("order").iter().filter_map(|name| self.running.url(name)).collect()
+    pub fn counter(&self) -> Counter {
+        let doors = self.processes_of("order").iter().filter_map(|name| self.running.url(name)).collect();
+        Counter { http: self.http.clone(), operator: self.operator.clone(), doors }
     }
 
     /// Sends `signal` to a process and returns its pid; `None` if it does not run just now.

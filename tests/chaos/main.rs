@@ -10,6 +10,7 @@ mod fault;
 mod fleet;
 mod market;
 mod mischief;
+mod proof;
 mod rolling;
 mod verdict;
 

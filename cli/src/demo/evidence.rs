@@ -59,7 +59,11 @@ pub(super) async fn lags(operator: &Operator, topology: &Topology) -> Result<Vec
     Ok(lags)
 }
 
-async fn read(operator: &Operator, topology: &Topology) -> Result<Evidence, OperatorError> {
+/// Reads everything that the broker has; what the world outside says is left empty.
+///
+/// # Errors
+/// The broker does not answer.
+pub async fn read(operator: &Operator, topology: &Topology) -> Result<Evidence, OperatorError> {
     // The head before the trail: what is sealed in between must not look as if it had been cut off.
     let head = operator.read(EVENTS, Subject::of_state("audit", Chain::KIND, HEAD).as_str(), 1).await?;
     Ok(Evidence {

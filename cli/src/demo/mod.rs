@@ -27,7 +27,7 @@ mod table;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-pub use evidence::gather;
+pub use evidence::{gather, read};
 pub use opening::{Delivery, Opening, Scarce};
 pub use report::{Counts, Report, StockReport};
 pub use rest::{Rest, at_rest};

@@ -5,7 +5,7 @@
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ pub(crate) enum Refusal {
     /// The outage switch.
     Outage,
     /// The `fail_next` switch.
-    Failing,
+    Failing { retry_after_s: u64 },
     /// The hang switch, when the client waited longer than the gateway.
     Hung,
     /// A parameter is missing or wrong.
@@ -50,8 +50,16 @@ pub(crate) enum Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        let retry_after_s = match &self {
+            Refusal::Failing { retry_after_s } => *retry_after_s,
+            _ => 0,
+        };
         let (status, error) = self.parts();
-        (status, Json(json!({ "error": error }))).into_response()
+        let mut response = (status, Json(json!({ "error": error }))).into_response();
+        if retry_after_s > 0 {
+            response.headers_mut().insert(header::RETRY_AFTER, retry_after_s.into());
+        }
+        response
     }
 }
 
@@ -63,7 +71,7 @@ impl Refusal {
                 invalid("You did not provide a valid API key. Use 'Authorization: Bearer sk_...'."),
             ),
             Refusal::Outage => (StatusCode::SERVICE_UNAVAILABLE, api_error("The gateway is out of service.")),
-            Refusal::Failing => (StatusCode::INTERNAL_SERVER_ERROR, api_error("Nothing was charged.")),
+            Refusal::Failing { .. } => (StatusCode::INTERNAL_SERVER_ERROR, api_error("Nothing was charged.")),
             Refusal::Hung => (StatusCode::GATEWAY_TIMEOUT, api_error("The gateway gave no answer in time.")),
             Refusal::Invalid { code, param, message } => (
                 StatusCode::BAD_REQUEST,

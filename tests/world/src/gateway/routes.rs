@@ -146,7 +146,7 @@ async fn admit(
             sleep(HANG_LIMIT).await;
             Err(Refusal::Hung)
         }
-        Admission::Fail => Err(Refusal::Failing),
+        Admission::Fail { retry_after_s } => Err(Refusal::Failing { retry_after_s }),
         Admission::Admitted if !is_authorized(request.headers()) => Err(Refusal::Unauthorized),
         Admission::Admitted => Ok(next.run(request).await),
     }
@@ -211,7 +211,8 @@ async fn change_control(State(gateway): State<Arc<Gateway>>, Json(change): Json<
             Json(changed).into_response()
         }
         None => {
-            (StatusCode::BAD_REQUEST, Json(json!({ "error": "latency_ms is too large" }))).into_response()
+            (StatusCode::BAD_REQUEST, Json(json!({ "error": "latency_ms or retry_after_s is too large" })))
+                .into_response()
         }
     }
 }

@@ -239,8 +239,17 @@ async fn injected_failures_come_before_the_charge_and_run_out() {
     assert_eq!(statuses, [500, 500, 200]);
     assert_eq!(
         gateway.get("/control").await,
-        json!({"outage": false, "latency_ms": 0, "fail_next": 0, "hang": false})
+        json!({"outage": false, "latency_ms": 0, "fail_next": 0, "retry_after_s": 0, "hang": false})
     );
+}
+
+#[tokio::test]
+async fn a_failure_can_ask_to_be_left_alone() {
+    let gateway = Running::gateway(&["--fail-next", "1", "--retry-after-s", "30"]);
+    let asked = request(&gateway, "/v1/payment_intents", "key", &order("1999")).send().await.unwrap();
+    assert_eq!((asked.status().as_u16(), asked.headers()["retry-after"].to_str().unwrap()), (500, "30"));
+    let paid = request(&gateway, "/v1/payment_intents", "key", &order("1999")).send().await.unwrap();
+    assert_eq!((paid.status().as_u16(), paid.headers().get("retry-after")), (200, None));
 }
 
 #[tokio::test]

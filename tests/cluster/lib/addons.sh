@@ -1,0 +1,23 @@
+# What `up --keda` installs; repeatable. Another addon is another function install_NAME, and its option in `cluster`.
+# --server-side: KEDA's ScaledJob CRD (667 KB) does not fit into the annotation that a client-side apply writes.
+
+install_keda() {
+  local name
+  import_images keda-operator keda-adapter keda-webhooks
+  kubectl apply --server-side --force-conflicts -f "$RENDERED/keda.yaml" >/dev/null || die "could not apply KEDA's manifests"
+  # the operator makes the secret kedaorg-certs that the other two mount: a FailedMount and a restart at first are normal
+  for name in keda-operator keda-metrics-apiserver keda-admission; do rollout keda "$name"; done
+  kubectl wait --for=condition=Available apiservice/v1beta1.external.metrics.k8s.io --timeout=120s >/dev/null ||
+    die "KEDA's external metrics API did not become available"
+  say "KEDA's external metrics API available"
+}
+
+rollout() { # NAMESPACE DEPLOYMENT
+  kubectl -n "$1" rollout status "deployment/$2" --timeout=180s >/dev/null ||
+    die "$1/$2 did not become available; look at: cluster kubectl -n $1 describe pods"
+  say "$1/$2 available"
+}
+
+is_available() { # NAMESPACE DEPLOYMENT
+  [ "$(kubectl --request-timeout=5s -n "$1" get deployment "$2" -o 'jsonpath={.status.availableReplicas}' 2>/dev/null)" = 1 ]
+}
