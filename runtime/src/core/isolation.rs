@@ -117,9 +117,7 @@ pub(crate) async fn standing<B: Broker>(
         Err(unavailable) => return release(unavailable.to_string()),
     };
     let of = Occasion::of(delivery);
-    // A broker that forgets an acknowledgement counts anew, so that a delivery which once followed a release comes a second
-    // time. What its cause did since then, under another message, is not forgotten.
-    if marked.mark.released.as_ref() == Some(&of.before()) && marked.mark.lone_runs.is_empty() {
+    if marked.mark.released.as_ref() == Some(&of.before()) {
         return Standing::Trusted;
     }
     // A batch is guarded by its state, not by its causes.
@@ -236,6 +234,9 @@ impl Suspect {
             }
             let mut mark = mark.clone();
             mark.lone_runs.push(run.clone());
+            // A broker that forgets an acknowledgement counts deliveries anew: what once followed a release must not follow
+            // it a second time.
+            mark.released = None;
             // Of a trail's, whose number has no limit, the last ones are kept.
             let surplus = mark.lone_runs.len().saturating_sub(LONE_RUNS_MAX);
             mark.lone_runs.drain(..surplus);

@@ -180,7 +180,7 @@ impl Town {
         })
     }
 
-    async fn marked(&self, terms: &Terms, id: &str) -> Marked {
+    async fn mark(&self, terms: &Terms, id: &str) -> Mark {
         let cause = crate::core::inbound::Cause {
             function: terms.name,
             subject: Subject::of_event(Sent::TYPE, id, &format!("event of {id}")),
@@ -192,11 +192,7 @@ impl Town {
             tracestate: None,
         };
         let subject = Subject::of_mark(terms.name, &cause.id(0));
-        Marked::read(&*self.broker, subject, MARK_KEPT).await.unwrap()
-    }
-
-    async fn mark(&self, terms: &Terms, id: &str) -> Mark {
-        self.marked(terms, id).await.mark
+        Marked::read(&*self.broker, subject, MARK_KEPT).await.unwrap().mark
     }
 }
 
@@ -287,23 +283,22 @@ async fn what_is_given_back_unread_is_trusted_too() {
     assert_eq!(sorted(town.deliver(town.process()).await), ["a", "b+"]);
 }
 
-/// A broker that forgets an acknowledgement counts deliveries anew: what came once after a release comes so again.
 #[tokio::test(start_paused = true)]
-async fn a_release_says_nothing_once_a_process_has_died_of_another_message_of_the_same_cause() {
+async fn a_release_speaks_for_an_input_once_even_if_the_broker_counts_deliveries_anew() {
     let town = Town::new(&["a", "b"]);
     let first = town.process();
     for delivery in town.fetch(town.events) {
         give_back_unread(&first.engine, &delivery).await;
     }
-    let of = Occasion { stream: "Retry".into(), sequence: 1, delivered: 2 };
-    let died = LoneRun { of, until_unix_ms: 0 };
-    let mut marked = town.marked(&CONTRACT.terms(), "a").await;
-    let change = marked.change(&*town.broker, false, |mark| match mark.lone_runs.is_empty() {
-        true => Change::Write(Mark { lone_runs: vec![died.clone()], ..mark.clone() }),
-        false => Change::Made,
-    });
-    change.await.unwrap();
-    assert_eq!(sorted(town.deliver(town.process()).await), ["a", "b"], "a runs alone");
+    Book::set(&town.book.deadly, &["a"]);
+    assert_eq!(sorted(town.deliver(town.process()).await), ["a", "b+"]);
+    assert_eq!(town.deliver(town.process()).await, ["a"], "alone");
+    let mut again = town.fetch(town.events).pop().unwrap();
+    again.delivered = 2;
+    let engine = town.process().engine;
+    let inbound = Inbound::read(&CONTRACT.terms(), &again).unwrap();
+    let standing = standing(&engine, &again, &inbound).await;
+    assert!(matches!(standing, Standing::Suspect(_)), "{standing:?}");
 }
 
 #[tokio::test(start_paused = true)]
