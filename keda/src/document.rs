@@ -65,30 +65,24 @@ impl Document {
     }
 
     /// In the chart, the value of the line at `path` is that of `expression`.
-    pub(crate) fn tunable(mut self, path: &str, expression: impl Into<String>) -> Self {
-        match self.lines.iter_mut().find(|line| line.path.as_deref() == Some(path)) {
-            Some(line) => line.in_chart = InChart::Value(expression.into()),
-            None => self.faults.push(format!("there is no line {path} to be tuned")),
-        }
-        self
+    pub(crate) fn tunable(self, path: &str, expression: impl Into<String>) -> Self {
+        self.in_chart(path, InChart::Value(expression.into()))
     }
 
     /// In the chart, what is below the line at `path` are these lines.
-    pub(crate) fn tunable_below(mut self, path: &str, lines: &[String]) -> Self {
-        match self.lines.iter_mut().find(|line| line.path.as_deref() == Some(path)) {
-            Some(line) => line.in_chart = InChart::Below(lines.to_vec()),
-            None => self.faults.push(format!("there is no line {path} to be tuned")),
-        }
-        self
+    pub(crate) fn tunable_below(self, path: &str, lines: &[String]) -> Self {
+        self.in_chart(path, InChart::Below(lines.to_vec()))
     }
 
     /// In the chart, what follows the line at `path` are these lines.
-    pub(crate) fn tunable_after(mut self, path: &str, lines: &[&str]) -> Self {
+    pub(crate) fn tunable_after(self, path: &str, lines: &[&str]) -> Self {
+        self.in_chart(path, InChart::Rest(lines.iter().map(|line| (*line).to_owned()).collect()))
+    }
+
+    fn in_chart(mut self, path: &str, form: InChart) -> Self {
         match self.lines.iter_mut().find(|line| line.path.as_deref() == Some(path)) {
-            Some(line) => {
-                line.in_chart = InChart::Rest(lines.iter().map(|line| (*line).to_owned()).collect())
-            }
-            None => self.faults.push(format!("there is no line {path} to be followed")),
+            Some(line) => line.in_chart = form,
+            None => self.faults.push(format!("there is no line {path} to be tuned")),
         }
         self
     }

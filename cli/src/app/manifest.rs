@@ -296,6 +296,10 @@ functions:
         assert!(both.contains("either `package`"), "{both}");
         let unquoted = parsed(&WHOLE.replace("\"{gateway.url}\"", "{gateway.url}")).unwrap_err();
         assert!(unquoted.starts_with("/app/jetlag.yaml:13:"), "{unquoted}");
+        let setting = parsed("deploy:\n  broker:\n    uri: nats://x:4222\n").unwrap_err();
+        assert!(setting.starts_with("/app/jetlag.yaml:3:") && setting.contains("uri"), "{setting}");
+        let size = parsed("deploy:\n  streams: {max_bytes: 8GB}\n").unwrap_err();
+        assert!(size.starts_with("/app/jetlag.yaml:2:") && size.contains("512Mi"), "{size}");
         let twice = parsed("functions: {}\nfunctions: {}\n").unwrap_err();
         assert!(twice.starts_with("/app/jetlag.yaml:2:"), "{twice}");
     }
