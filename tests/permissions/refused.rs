@@ -35,12 +35,11 @@ pub async fn what_one_function_schedules_for_another_is_buried() {
         "id": "E", "type": "needs.told", "aggregate_id": "N", "data": {"id": "N", "how": "meet"},
         "timestamp": "2026-11-21T14:00:00Z", "trace_id": "",
     });
-    // What it says of itself does not count.
+    // (One that says itself who scheduled it is refused by the broker.)
     let headers = [
         "NATS/1.0",
         "Nats-Schedule: @at 2026-01-01T00:00:00Z",
         "Nats-Schedule-Target: retry.needy.E.1",
-        "Nats-Scheduler: schedule.needy.E.1",
         "\r\n",
     ];
     let forged = publish("schedule.other.E.1", headers.join("\r\n").as_bytes(), event.to_string().as_bytes());

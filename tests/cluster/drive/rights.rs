@@ -101,7 +101,7 @@ async fn connections(cluster: &Cluster) -> Result<Vec<Connected>, String> {
 fn forbidden(user: &Permissions, users: &[Permissions]) -> BTreeSet<String> {
     let others = users.iter().filter(|other| other.user != user.user).flat_map(|other| &other.publish);
     let others = others.map(|grant| grant.subject.as_str()).chain(NEVER);
-    let subjects = others.map(|subject| subject.replace('*', "x").replace('>', "x"));
+    let subjects = others.map(|subject| subject.replace(['*', '>'], "x"));
     subjects.filter(|subject| !user.publish.iter().any(|grant| matches(&grant.subject, subject))).collect()
 }
 
