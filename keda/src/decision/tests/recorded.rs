@@ -39,7 +39,6 @@ fn what_they_did_while_the_broker_was_away_is_what_is_decided() {
 /// `RECORDING=timeline.json cargo test -p keda recorded -- --ignored --nocapture`, with what another run wrote.
 #[test]
 #[ignore = "needs a recording: RECORDING"]
-#[expect(clippy::print_stdout, reason = "it tells each change")]
 fn a_recording_of_a_cluster_is_explained() {
     let text = std::fs::read_to_string(std::env::var("RECORDING").unwrap()).unwrap();
     let (lines, unexplained) = told(&text);
