@@ -34,12 +34,16 @@ struct Place(tempfile::TempDir);
 
 impl Place {
     fn with(files: &[(&str, &str)]) -> Self {
+        Self::of(TILL, files)
+    }
+
+    fn of(function: &str, files: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         for (name, text) in files {
             std::fs::write(directory.path().join(name), text).unwrap();
         }
         let program = directory.path().join("till");
-        std::fs::write(&program, format!("#!/bin/sh\ncat <<'END'\n{TILL}\nEND\n")).unwrap();
+        std::fs::write(&program, format!("#!/bin/sh\ncat <<'END'\n{function}\nEND\n")).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         Self(directory)
     }
@@ -104,6 +108,20 @@ fn what_cannot_be_looked_at_is_another_exit() {
     assert!(code == Some(2) && said.contains("nowhere.yaml"), "{code:?}: {said}");
     let (code, _, said) = place.lint(&[]);
     assert!(code == Some(2) && said.contains("jetlag.yaml"), "{code:?}: {said}");
+}
+
+#[test]
+fn who_writes_manifests_is_told_too() {
+    let place = Place::of(&TILL.replace("\"min\":0", "\"min\":0,\"lag\":8"), &[]);
+    let output = Command::new(env!("CARGO_BIN_EXE_jetlag"))
+        .args(["manifests", "--function", "./till", "--output", "out"])
+        .current_dir(place.0.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("threshold-below-held: till: contract"), "{said}");
+    assert!(place.0.path().join("out/base/till.yaml").is_file(), "{said}");
 }
 
 /// The contracts of the repository, and the manifests that are made of them.

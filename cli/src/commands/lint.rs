@@ -118,7 +118,10 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<Placed>, Problem> {
             let objects = given::read(&text).map_err(|error| {
                 Problem::new(Exit::Data, format!("`{}` is not understood", file.display())).because(error)
             })?;
-            let file = file.display().to_string();
+            let file = match file.to_str() {
+                Some("-") => "standard input".to_owned(),
+                _ => file.display().to_string(),
+            };
             given.extend(objects.into_iter().map(|object| Placed { file: file.clone(), object }));
         }
     }

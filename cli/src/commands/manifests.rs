@@ -71,6 +71,10 @@ impl Manifests {
                 .details(unwritable.faults)
                 .remedy("change the `deploy` section of jetlag.yaml; docs/deploy.md has its settings")
         })?;
+        for finding in keda::lint::lint(&functions, &deploy.streams.sizing(), &[]) {
+            console.warn(&format!("{}: {}: {}", finding.rule, finding.place, finding.what));
+            console.note(&format!("write {} (`jetlag lint` says why)", finding.instead));
+        }
         let directory = self.output.clone().unwrap_or_else(|| root.join(DIRECTORY));
         let changes = changes(&directory, &files)?;
         if self.check || self.diff {

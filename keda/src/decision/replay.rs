@@ -163,18 +163,43 @@ impl Replay<'_> {
         (!failed.is_empty()).then_some(failed)
     }
 
-    /// To zero: not before the cooldown is over, and not long after. Without any lag in the recording so far, it may have
-    /// been at any time; and while the lag cannot be read, at any time after the cooldown. (KEDA 2.20 and 2.21 throw their
-    /// scalers away after an error. A look that meets that moment takes the trigger for neither failed nor active, and so
-    /// goes to zero in spite of a fallback: seen in the cluster run.)
+    /// To zero: not before the cooldown is over since KEDA must have seen lag, and not long after it may have seen any.
+    ///
+    /// Lag that comes and goes between two looks is not seen. What cannot be read is activity once the fallback is on, and
+    /// before that may be none: KEDA 2.20 and 2.21 throw their scalers away after an error, and a look that meets that
+    /// moment takes the trigger for neither failed nor active (`ErrCacheClosed`). So a function can go to zero while the
+    /// broker is away, in spite of a fallback: seen in the cluster run.
     fn stopped(&self, index: usize, at: Duration) -> Option<Reason> {
-        let last = self.before(index, at).find(|sample| !self.active(sample).is_empty());
-        let Some(last) = last else { return Some(Reason::Deactivated) };
         let Settings { cooldown, polling, .. } = *self.settings;
-        // The look that saw the last lag may have been any within an interval before it was gone.
-        let earliest = last.at.saturating_add(cooldown).saturating_sub(polling.saturating_add(KEPT_IN));
-        let latest = last.at.saturating_add(cooldown + polling + polling + SEEN_AFTER);
-        let is_late = at > latest && self.fallen_back(index).is_none();
-        (earliest <= at && !is_late).then_some(Reason::Deactivated)
+        let is_early = self.surely_seen(index).is_some_and(|seen| {
+            // The look that saw the last of it may have been any within an interval before it was gone.
+            at < seen.saturating_add(cooldown).saturating_sub(polling.saturating_add(KEPT_IN))
+        });
+        let perhaps = self.before(index, at).find(|sample| self.may_be_active(sample));
+        let is_late = perhaps
+            .is_some_and(|seen| at > seen.at.saturating_add(cooldown + polling + polling + SEEN_AFTER));
+        (!is_early && !is_late).then_some(Reason::Deactivated)
+    }
+
+    fn may_be_active(&self, sample: &Sample) -> bool {
+        let is_unread = sample.readings.contains(&Reading::Failed);
+        !self.active(sample).is_empty() || (is_unread && self.settings.fallback.is_some())
+    }
+
+    /// The end of the last lag before sample `index` that was there for longer than KEDA looks away.
+    fn surely_seen(&self, index: usize) -> Option<Duration> {
+        let until = self.samples.get(index)?.at;
+        let mut end: Option<Duration> = None;
+        for sample in self.before(index, until) {
+            if self.active(sample).is_empty() {
+                end = None;
+                continue;
+            }
+            let end = *end.get_or_insert(sample.at);
+            if end.saturating_sub(sample.at) > self.settings.polling.saturating_add(KEPT_IN) {
+                return Some(end);
+            }
+        }
+        None
     }
 }

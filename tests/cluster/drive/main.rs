@@ -19,6 +19,7 @@ mod chain;
 mod cluster;
 #[path = "../../chaos/customers.rs"]
 mod customers;
+mod decided;
 #[path = "../../chaos/market.rs"]
 mod market;
 mod marks;
@@ -97,6 +98,15 @@ async fn main() -> ExitCode {
     let outcome = outcome.unwrap_or_else(|_| Err(format!("not done after {} s", RUN_LIMIT.as_secs())));
     if let Err(why) = shop.timeline.write(&shop.cluster, &file).await {
         eprintln!("the timeline is not written: {why}");
+    }
+    match decided::changes(&file) {
+        Ok((explained, open)) => {
+            shop.report.saw(2, "changes of replicas that keda::decision decides too", explained);
+            for change in open {
+                shop.report.tell(&format!("not decided: {change}"));
+            }
+        }
+        Err(why) => eprintln!("the timeline is not held against the decision: {why}"),
     }
     println!("\n{}", shop.report.table());
     println!("timeline: {}", file.display());
