@@ -164,7 +164,9 @@ impl Desk {
                     }
                     last.to_string()
                 }
-                Err(error) => if error.is_connect() { "no connection" } else { "no answer" }.to_owned(),
+                Err(error) if error.is_timeout() => "no answer in time".to_owned(),
+                Err(error) if error.is_connect() => "no connection".to_owned(),
+                Err(_) => "the connection was lost".to_owned(),
             };
             self.note(|answers| answers.is_made_again(why));
             tokio::time::sleep(AGAIN).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::marks::seconds;
+use crate::marks::{Marks, seconds};
 use crate::patience::{so, until};
 use crate::shop::Shop;
 use crate::wishes;
@@ -49,6 +49,8 @@ pub async fn run(shop: &Shop) -> Result<(), String> {
     so(!is_early, || "payment was woken before the retry was due".to_owned())?;
     shop.all_ended().await?;
     let ended = shop.timeline.mark("scenario 3: the order has ended");
+    let again = Marks::of("payment", &shop.timeline.since(zero), refused);
+    shop.report.saw(3, "its pod is ready, after the refusal", seconds(again.ready_ms));
     shop.report.saw(3, "the order has ended, after the refusal", seconds(Some(ended - refused)));
     shop.cluster.control_gateway(&json!({"retry_after_s": 0})).await
 }
