@@ -17,10 +17,11 @@ use crate::jetstream::provision::{ProvisionError, Provisioned, provision};
 use crate::permissions;
 use crate::topology::Topology;
 
-/// How many messages are read at a time.
-const READ_BATCH: usize = 500;
+/// How many messages are asked for at a time. The server ends a batch sooner, at about 7 MB; what each costs it is to count
+/// the subjects that are left: over a second with 700,000 of them, however few messages are asked for.
+const READ_BATCH: usize = 10_000;
 /// How long the broker has for one batch of messages.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The broker's codes that mean: there is no such message.
 const NOT_THERE: [u64; 2] = [10037, 10043];
@@ -160,16 +161,12 @@ impl Operator {
             let batch = read_batch(&self.caller, stream, filter, next).await?;
             let Some(last) = batch.last() else { return Ok(messages) };
             next = last.sequence + 1;
-            let is_full = batch.len() == READ_BATCH;
             messages.extend(batch);
-            if !is_full {
-                return Ok(messages);
-            }
         }
     }
 
-    /// The next messages of `stream` on a subject that matches `filter`, from the sequence `from` on: 500 at most, and
-    /// none if there are no more. For a stream that may be longer than memory.
+    /// The next messages of `stream` on a subject that matches `filter`, from the sequence `from` on: as many as come at
+    /// a time, and none if there are no more. For a stream that may be longer than memory.
     ///
     /// # Errors
     /// There is no such stream, or no answer.
