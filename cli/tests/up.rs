@@ -163,11 +163,7 @@ async fn streams_and_consumers_are_there_before_the_functions_and_another_form_o
     let shop = Shop::new();
     let running = App::start(shop.options()).await.unwrap();
     let streams: Vec<_> = running.topology().streams.iter().map(|stream| stream.name).collect();
-    assert_eq!(
-        streams,
-        ["EVENTS", "RETRY", "DLQ", "AUDIT", "ADVISORIES"],
-        "nothing is admitted, so there is no INTAKE"
-    );
+    assert_eq!(streams, ["EVENTS", "RETRY", "DLQ", "AUDIT", "ADVISORIES", "INTAKE"]);
     let client = async_nats::connect(running.broker_url().unwrap()).await.unwrap();
     let jetstream = async_nats::jetstream::new(client);
     let mut events = jetstream.get_stream("EVENTS").await.unwrap();
