@@ -1,7 +1,6 @@
 //! One nats-server or three, with an account for each property.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use jetlag_cli::broker::{Places, find};
 use jetlag_cli::console::Console;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
+use tests::free_port;
 
 /// How long servers may take until they listen and have a leader.
 const START_MAX: Duration = Duration::from_secs(60);
@@ -96,10 +96,6 @@ fn configuration(directory: &Path, number: usize, routes: &[u16], properties: &[
         });
     }
     settings
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 async fn url_in(ports: &PathBuf) -> String {

@@ -5,10 +5,11 @@ use std::time::Duration;
 use jetlag::topology::DEAD_LETTERS;
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use tests::until;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
-use crate::field::{Field, ask, events, until};
+use crate::field::{Field, ask, events};
 use crate::process::{Launch, Process, question};
 use crate::server::store;
 

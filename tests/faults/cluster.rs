@@ -7,10 +7,11 @@ use jetlag::topology::{EVENTS, Sizing};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tests::{free_port, until};
 
-use crate::field::{ask, balances, events, topology, until};
+use crate::field::{ask, balances, events, topology};
 use crate::process::{Launch, Process};
-use crate::server::{Server, free_port};
+use crate::server::Server;
 
 struct Cluster {
     servers: Vec<Server>,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use jetlag::topology::EVENTS;
 use serde_json::Value;
+use tests::until;
 
-use crate::field::{Field, ask, until};
+use crate::field::{Field, ask};
 use crate::process::Process;
 
 /// How often the broker may be asked in vain, by a process with three lanes, in [`WATCHED`]. Each lane asks again every 2 s

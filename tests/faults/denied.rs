@@ -5,6 +5,7 @@ use std::time::Duration;
 use jetlag::permissions::{Grant, Permissions};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use tests::until;
 
 use crate::field::{Field, ask, description};
 use crate::process::Process;
@@ -76,7 +77,7 @@ pub async fn permission_missing_at_start_ends_it_with_what_to_grant() {
     let mut field = field().await;
     field.server.set("authorization", users("CONSUMER.INFO").await);
     field.server.signal(Signal::HUP);
-    crate::field::until("reloaded server", async || {
+    until("reloaded server", async || {
         field.server.log().contains("Reloaded server configuration").then_some(())
     })
     .await;

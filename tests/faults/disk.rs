@@ -5,8 +5,9 @@ use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::json;
+use tests::until;
 
-use crate::field::{Field, ask, skip, until};
+use crate::field::{Field, ask, skip};
 use crate::server::store;
 
 /// The whole disk: enough for the streams and some hundred questions.

@@ -9,8 +9,9 @@ use async_nats::Client;
 use futures::StreamExt;
 use jetlag::jetstream::Operator;
 use serde_json::{Value, json};
+use tests::{PATIENCE, until};
 
-use crate::field::{Field, until};
+use crate::field::Field;
 use crate::process::question;
 
 /// How many processes are drained, unless `DRAINS` says otherwise.
@@ -101,7 +102,7 @@ async fn stuck(field: &Field, client: &Client, stream: &str) -> usize {
         .unwrap();
     let (mut given_back, mut came) = (0, 0);
     while came < pending {
-        let next = tokio::time::timeout(crate::field::PATIENCE, answers.next()).await;
+        let next = tokio::time::timeout(PATIENCE, answers.next()).await;
         let message = next.expect("an answer").unwrap();
         let Some(reply) = message.reply else { break };
         came += 1;

@@ -2,20 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use jetlag::Description;
 use jetlag::jetstream::{Connection, Operator, ReadMessage};
 use jetlag::topology::{DEAD_LETTERS, EVENTS, Sizing, Topology};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tests::until;
 use tokio::process::Command;
 
 use crate::process::{Launch, Process};
 use crate::server::Server;
-
-/// How long anything that a test waits for may take: the machine may be busy with other things.
-pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// One server, and what is needed around it.
 pub struct Field {
@@ -167,17 +164,4 @@ pub async fn ask(teller: &Process, name: &str, count: usize, takes_ms: u64) {
 pub fn skip(why: &str) {
     assert!(std::env::var_os("JETLAG_SKIP_NOTHING").is_none(), "this must not be skipped here: {why}");
     println!("skipped: {why}");
-}
-
-/// Looks until there is something to see, within [`PATIENCE`].
-pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let looking = async {
-        loop {
-            if let Some(seen) = look().await {
-                return seen;
-            }
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("no {what} within {PATIENCE:?}"))
 }

@@ -2,8 +2,9 @@
 
 use jetlag::topology::{EVENTS, Sizing};
 use serde_json::{Value, json};
+use tests::until;
 
-use crate::field::{Field, balances, events, topology, until};
+use crate::field::{Field, balances, events, topology};
 use crate::process::question;
 
 /// Small enough to be filled in a moment, by about a thousand questions. What comes between two looks at the stream is far

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::json;
+use tests::until;
 
-use crate::field::{Field, ask, events, until};
+use crate::field::{Field, ask, events};
 use crate::process::Process;
 
 /// What may pass between the return of the broker and the first event handled. An idle machine needs well under a second

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tests::until;
 
-use crate::field::{Field, balances, events, skip, until};
+use crate::field::{Field, balances, events, skip};
 use crate::namespace::Namespace;
 use crate::process::{Launch, Process, question};
 

@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 use reqwest::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use tests::{PATIENCE, free_port, until};
 use tokio::process::{Child, Command};
 
-use crate::field::{PATIENCE, until};
 use crate::namespace::Namespace;
-use crate::server::free_port;
 
 /// One process.
 pub struct Process {

@@ -1,20 +1,18 @@
 //! A nats-server to be broken: started, stopped, frozen, killed, reconfigured.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use jetlag_cli::broker::{Places, find};
 use jetlag_cli::console::Console;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use tests::{free_port, until};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::field::until;
 use crate::process::client;
 
 /// A server with a store, a configuration and a client port that outlive its process.
@@ -139,18 +137,4 @@ impl Server {
 /// the disk, and refuse streams that set more aside than is free just now.
 pub fn store(directory: &Path) -> Value {
     json!({"store_dir": directory, "max_file_store": 64u64 * 1024 * 1024 * 1024})
-}
-
-/// A port that is free now. Below those that the system gives to outgoing connections, one of which could otherwise take it
-/// before it is listened on.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = std::process::id().wrapping_mul(64) % 16_000;
-    loop {
-        let next = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(12_000 + (first + next) % 16_000).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }

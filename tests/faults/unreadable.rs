@@ -2,10 +2,11 @@
 //! headers it cannot read. Whoever may publish could stop a function for good with one message.
 
 use serde_json::Value;
+use tests::until;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::field::{Field, ask, events, until};
+use crate::field::{Field, ask, events};
 use crate::process::question;
 
 /// The exit code for a failure of the program itself.

@@ -11,6 +11,7 @@ use jetlag_cli::broker::{Places, find};
 use jetlag_cli::console::Console;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use tests::free_port;
 use tokio::process::{Child, Command};
 
 const CRASHER: &str = env!("CARGO_BIN_EXE_crasher");
@@ -205,8 +206,4 @@ fn about(subject: &str) -> String {
 
 fn header(message: &jetlag::jetstream::ReadMessage, name: &str) -> String {
     message.header(name).unwrap_or_default().to_owned()
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }

@@ -11,9 +11,10 @@ use jetlag::permissions::{Grant, Permissions};
 use jetlag::topology::{AUDIT, DEAD_LETTERS, EVENTS, INTAKE, RETRY, Sizing, Topology};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use tests::until;
 
 use crate::process::{NEEDY, Process, described};
-use crate::server::{Server, publish, until, with_password};
+use crate::server::{Server, publish, with_password};
 use crate::veil::veil;
 
 const EXIT_CONFIG: i32 = 78;

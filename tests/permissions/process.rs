@@ -5,9 +5,8 @@ use std::process::Stdio;
 
 use jetlag::Description;
 use rustix::process::{Pid, Signal, kill_process};
+use tests::{PATIENCE, until};
 use tokio::process::{Child, Command};
-
-use crate::server::{PATIENCE, until};
 
 pub const NEEDY: &str = env!("CARGO_BIN_EXE_needy");
 

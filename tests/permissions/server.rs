@@ -1,19 +1,14 @@
 //! A nats-server with accounts and users, and what it writes down of violations.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
 
 use jetlag_cli::broker::{Places, find};
 use jetlag_cli::console::Console;
+use tests::{free_port, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-
-/// How long anything that a test waits for may take: the machine may be busy with other things.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(crate) struct Server {
     pub(crate) port: u16,
@@ -102,31 +97,4 @@ pub(crate) fn publish(subject: &str, headers: &[u8], payload: &[u8]) -> Vec<u8> 
         format!("HPUB {subject} {} {}\r\n", headers.len(), headers.len() + payload.len())
     };
     [head.as_bytes(), headers, payload, b"\r\n"].concat()
-}
-
-/// A port that is free now. Below those that the system gives to outgoing connections, one of which could otherwise take it
-/// before it is listened on.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = std::process::id().wrapping_mul(64) % 16_000;
-    loop {
-        let next = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(12_000 + (first + next) % 16_000).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
-/// Looks until there is something to see, within [`PATIENCE`].
-pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let looking = async {
-        loop {
-            if let Some(seen) = look().await {
-                return seen;
-            }
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("no {what} within {PATIENCE:?}"))
 }

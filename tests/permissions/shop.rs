@@ -7,12 +7,12 @@ use jetlag::permissions::{PUBLISHER, RESCUE};
 use jetlag::topology::{DEAD_LETTERS, EVENTS, INTAKE};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use tests::{PATIENCE, until};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::account::{ACCOUNT, Account, functions, program, with_jwts};
 use crate::process::{NEEDY, Process, described};
-use crate::server::{PATIENCE, until};
 
 /// A server of the outside world, and where it is.
 async fn world(name: &str, arguments: &[&str]) -> (Child, String) {
