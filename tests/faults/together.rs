@@ -30,6 +30,9 @@ pub fn outcome(name: &'static str, cases: &[Case]) {
         started.remove(name).expect("every test is asked for once")
     };
     if let Err(failed) = handle.join() {
+        // What it printed belongs to the test that has started it.
+        let told = failed.downcast_ref::<String>().map(String::as_str);
+        println!("{}", told.or_else(|| failed.downcast_ref().copied()).unwrap_or_default());
         resume_unwind(failed);
     }
 }
