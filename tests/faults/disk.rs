@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -74,7 +75,17 @@ pub async fn full_disk_is_told_and_after_space_is_given_back_and_a_restart_nothi
     };
     println!("disk full after {} questions: {problem}", taken.len());
     assert!(retry_after.is_some(), "{problem}");
-    let (took, report) = teller.unready().await;
+    // Only publishing tells: people go on asking.
+    let asking = async {
+        loop {
+            teller.ask("again", 0, PADDING).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let (took, report) = tokio::select! {
+        seen = teller.unready() => seen,
+        never = asking => never,
+    };
     println!("disk full: not ready after {took:?}: {}", report["conditions"]);
     assert_eq!(teller.said("JetStream is lost"), 1, "{}", teller.log());
 

@@ -20,8 +20,9 @@ const DRAINS: usize = 4;
 const STREAMS: [&str; 3] = ["EVENTS", "RETRY", "INTAKE"];
 /// The time between two bursts of inputs: less than a process can do, so that it has always asked for more than comes.
 const PAUSE: Duration = Duration::from_millis(80);
-/// How often it is looked again whether something is stuck.
-const LOOKS: usize = 10;
+/// How often it is looked again whether something is stuck: for some seconds on a busy machine, and for much less than
+/// `ack_wait`.
+const LOOKS: usize = 50;
 /// How many inputs come at a time.
 const BURST: usize = 8;
 
