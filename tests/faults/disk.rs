@@ -75,16 +75,25 @@ pub async fn full_disk_is_told_and_after_space_is_given_back_and_a_restart_nothi
     };
     println!("disk full after {} questions: {problem}", taken.len());
     assert!(retry_after.is_some(), "{problem}");
-    // Only publishing tells: people go on asking.
+    // Only publishing tells: people go on asking, and never the same, which would be answered without publishing.
     let asking = async {
-        loop {
-            teller.ask("again", 0, PADDING).await;
+        for more in 0.. {
+            let (status, _, problem) = teller.ask(&format!("more-{more}"), 0, PADDING).await;
+            println!("disk full: asked more: {status} {problem}");
+            if more == 8 {
+                println!("LOG {}", teller.log());
+                println!("SERVER {}", field.server.log());
+                println!("{}", field.request("$JS.API.STREAM.INFO.EVENTS", serde_json::Value::Null).await);
+                let m =
+                    reqwest::get(format!("{}/metrics", teller.address)).await.unwrap().text().await.unwrap();
+                println!("{m}");
+            }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
     };
     let (took, report) = tokio::select! {
         seen = teller.unready() => seen,
-        never = asking => never,
+        () = asking => unreachable!("people never stop asking"),
     };
     println!("disk full: not ready after {took:?}: {}", report["conditions"]);
     assert_eq!(teller.said("JetStream is lost"), 1, "{}", teller.log());

@@ -26,6 +26,8 @@ pub async fn admission_closes_before_the_stream_is_full_and_opens_again() {
         let (status, retry_after, problem) = teller.ask(&format!("fill-{taken}"), 0, PADDING).await;
         match status {
             202 => taken += 1,
+            // A busy broker may answer too late. Who asks again is told what became of it.
+            503 if problem["code"] == "unavailable" => {}
             503 => break (retry_after, problem),
             _ => panic!("{status}: {problem}"),
         }

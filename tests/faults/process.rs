@@ -17,7 +17,7 @@ use crate::namespace::Namespace;
 pub struct Process {
     child: Mutex<Child>,
     client: Client,
-    address: String,
+    pub address: String,
     log: PathBuf,
 }
 

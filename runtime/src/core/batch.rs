@@ -11,7 +11,7 @@ use crate::core::commit::plan_batch;
 use crate::core::engine::{Engine, RELEASE_DELAY, RERUNS_MAX};
 use crate::core::group::Outcome;
 use crate::core::inbound::Inbound;
-use crate::core::isolation::{Lone, Standing, standing};
+use crate::core::isolation::{Lone, Standing, give_back_unread, standing};
 use crate::core::judge::Disposition;
 use crate::core::life::{answer, bounded};
 use crate::failure::{Failure, Verdict};
@@ -19,14 +19,18 @@ use crate::subject::Subject;
 use crate::telemetry::spans;
 
 /// Takes `deliveries`, oldest first, from their arrival to the answers to the broker: those against which nothing speaks
-/// together, and each that may have killed its process in a batch of its own.
+/// together, and each that may have killed its process in a batch of its own. What has not begun when the process is to
+/// stop is given back.
 pub(crate) async fn live_batch<B: Broker>(engine: Arc<Engine<B>>, mut deliveries: Vec<Delivery<B::Receipt>>) {
     let _held: Vec<_> =
         deliveries.iter().map(|delivery| engine.pulse.hold(delivery.receipt.clone())).collect();
     deliveries.sort_by_key(|delivery| delivery.sequence);
     let mut trusted = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
-        if engine.isolation.trusts(&delivery) {
+        if engine.drain.is_cancelled() {
+            // One by one takes long, and nothing of this has begun.
+            give_back_unread(&engine, &delivery).await;
+        } else if engine.isolation.trusts(&delivery) {
             trusted.push(delivery);
         } else {
             together(&engine, std::mem::take(&mut trusted), None).await;

@@ -16,7 +16,7 @@ use crate::core::broker::{Broker, Delivery, PublishError, Stream};
 use crate::core::engine::{Engine, FULL_DELAY, RELEASE_DELAY};
 use crate::core::inbound::Inbound;
 use crate::core::judge::Disposition;
-use crate::core::mark::{Change, LoneRun, Mark, Marked, Occasion};
+use crate::core::mark::{Change, LoneRun, Mark, Marked, Occasion, TRIES_TAKE};
 use crate::failure::Reason;
 use crate::headers;
 use crate::subject::Subject;
@@ -275,7 +275,18 @@ impl Lone {
             mark.lone_runs.retain(|run| *run != self.run);
             Change::Write(mark)
         });
-        if let Err(error) = ended.await {
+        // While the stream is full this waits, and every slot with it: nothing else could be committed either.
+        let stopped = async {
+            engine.drain.cancelled().await;
+            tokio::time::sleep(TRIES_TAKE).await;
+            PublishError::Full
+        };
+        let error = tokio::select! {
+            biased;
+            ended = ended => ended.err(),
+            error = stopped => Some(error),
+        };
+        if let Some(error) = error {
             tracing::warn!(
                 error = %error,
                 "the end of a run alone could not be recorded: it counts as if the process had died"

@@ -13,6 +13,8 @@ use crate::subject::Subject;
 /// How often a change is tried whose fate is not known, and the wait between two tries.
 const TRIES_MAX: u32 = 30;
 const TRY_DELAY: Duration = Duration::from_millis(500);
+/// How long all those tries take, apart from the broker's time.
+pub(crate) const TRIES_TAKE: Duration = TRY_DELAY.saturating_mul(TRIES_MAX);
 
 /// What is known of an input beyond one process's life. It belongs to the cause, so that it holds for every attempt.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,7 +116,8 @@ impl Marked {
     /// Makes `change` of the newest mark, and tells whether it is made; `false` if it was void.
     ///
     /// A publish whose answer is lost is made again until it is known to be there or to be refused: it would otherwise
-    /// come true later, unnoticed. With `insists` every other failure is borne with too.
+    /// come true later, unnoticed. With `insists` every other failure is borne with too, and a full stream is waited for as
+    /// long as it takes.
     pub(crate) async fn change<B: Broker>(
         &mut self,
         broker: &B,
@@ -138,6 +141,11 @@ impl Marked {
                 Err(error) => error,
             };
             is_in_doubt |= matches!(error, PublishError::Ambiguous(_));
+            if insists && error == PublishError::Full {
+                tries -= 1;
+                tokio::time::sleep(TRY_DELAY).await;
+                continue;
+            }
             let is_final = tries >= TRIES_MAX;
             if error == PublishError::Refused
                 && let Ok(newer) = Self::read(broker, self.subject.clone(), self.kept).await

@@ -27,16 +27,18 @@ struct Failing {
 }
 
 impl Taking {
-    /// Takes note of what came of an attempt at `now`. To be refused, or told that the stream is full, is an answer.
+    /// Takes note of what came of an attempt at `now`. To be refused, or told that the stream is full, says neither that it
+    /// takes something nor that it does not: a stream without a disk still compares sequences.
     pub(super) fn note(&self, result: &Result<u64, PublishError>, now: Instant) {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        *failing = match result {
-            Ok(_) | Err(PublishError::Refused | PublishError::Full) => None,
+        match result {
+            Ok(_) => *failing = None,
+            Err(PublishError::Refused | PublishError::Full) => {}
             Err(PublishError::Rejected(why) | PublishError::Ambiguous(why)) => {
                 let since = failing.as_ref().filter(|failing| failing.is_fresh(now)).map_or(now, |f| f.since);
-                Some(Failing { since, last: now, why: why.clone() })
+                *failing = Some(Failing { since, last: now, why: why.clone() });
             }
-        };
+        }
     }
 
     /// Why nothing is taken, if that has been so for longer than [`PATIENCE`].
@@ -69,6 +71,8 @@ mod tests {
         taking.note(&failure(), start + PATIENCE);
         assert_eq!(taking.trouble(start + PATIENCE).as_deref(), Some("no answer"));
         taking.note(&Err(PublishError::Refused), start + PATIENCE);
+        assert_eq!(taking.trouble(start + PATIENCE).as_deref(), Some("no answer"), "refused is not taken");
+        taking.note(&Ok(1), start + PATIENCE);
         assert_eq!(taking.trouble(start + PATIENCE), None);
     }
 

@@ -458,3 +458,5 @@ async fn a_trail_goes_on_one_by_one_to_the_input_that_kills_and_never_gives_it_u
     town.broker.pass(now + TRAIL_MEMORY);
     assert_eq!(deliver(process()).await, ["poison", "|"]);
 }
+
+mod endings;
