@@ -17,7 +17,7 @@ use crate::namespace::Namespace;
 pub struct Process {
     child: Mutex<Child>,
     client: Client,
-    pub address: String,
+    address: String,
     log: PathBuf,
 }
 
