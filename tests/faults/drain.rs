@@ -54,13 +54,13 @@ pub async fn drained_process_leaves_nothing_that_waits_for_ack_wait() {
                 unanswered = stuck(&field, &client, stream).await;
             }
             if unanswered > 0 {
-                left.push((drain, stream, unanswered));
+                left.push((drain, stream, unanswered, teller.log()));
             }
         }
     }
     over.store(true, Ordering::Relaxed);
     publisher.await.unwrap();
-    assert!(left.is_empty(), "of {drains} drains: {left:?}");
+    assert!(left.is_empty(), "of {drains} drains: {left:#?}");
     let teller = field.teller(&[]);
     teller.ready().await;
     field.balances(asked.load(Ordering::Relaxed)).await;

@@ -29,8 +29,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(12);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause: how soon a consumer that is made again is noticed.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
-/// How long a closed lane waits for the word that a request has ended, after it must have.
-const LATE_MAX: Duration = Duration::from_secs(1);
+/// How long a closed lane waits for the word that a request has ended, after it must have: a busy broker counts the time of
+/// a request from when it has read it.
+const LATE_MAX: Duration = Duration::from_secs(5);
 /// How long a closed lane waits for its subscription to end.
 const CLOSING_MAX: Duration = Duration::from_secs(2);
 
@@ -231,7 +232,18 @@ impl Lane<Arc<str>> for PullLane {
             match tokio::time::timeout_at(over, self.next()).await {
                 Ok(Pulled::Delivery(delivery)) => left.push(*delivery),
                 Ok(Pulled::Expired(_)) => {}
-                Ok(Pulled::Lost) | Err(_) => break,
+                Ok(Pulled::Lost) => break,
+                Err(_) => {
+                    let stream = JetStream::name(self.stream);
+                    let outstanding = self.outstanding;
+                    tracing::warn!(
+                        stream,
+                        outstanding,
+                        "the broker has not said that the last requests for inputs are over: what it still sends waits there \
+                         until it is delivered again"
+                    );
+                    break;
+                }
             }
         }
         if matches!(tokio::time::timeout(CLOSING_MAX, self.subscriber.drain()).await, Ok(Ok(()))) {
