@@ -68,6 +68,7 @@ pub async fn permission_revoked_ends_it_with_what_to_grant() {
     // Granted again, a new process takes up what was left: nothing is lost, and nothing was done twice.
     field.server.set("authorization", users("").await);
     field.server.signal(Signal::HUP);
+    reloaded(&field, 2).await;
     let again = teller(&field, "t");
     again.ready().await;
     field.settles().await;
@@ -77,11 +78,16 @@ pub async fn permission_missing_at_start_ends_it_with_what_to_grant() {
     let mut field = field().await;
     field.server.set("authorization", users("CONSUMER.INFO").await);
     field.server.signal(Signal::HUP);
+    reloaded(&field, 1).await;
+    ends(teller(&field, "t"), r#"allow it to publish to \"$JS.API.CONSUMER.INFO."#).await;
+}
+
+/// Waits until the server has read its settings so many times since its start.
+async fn reloaded(field: &Field, times: usize) {
     until("reloaded server", async || {
-        field.server.log().contains("Reloaded server configuration").then_some(())
+        (field.server.log().matches("Reloaded server configuration").count() >= times).then_some(())
     })
     .await;
-    ends(teller(&field, "t"), r#"allow it to publish to \"$JS.API.CONSUMER.INFO."#).await;
 }
 
 pub async fn wrong_credentials_end_it_at_start() {

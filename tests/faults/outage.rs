@@ -10,8 +10,8 @@ use crate::field::{Field, ask, events};
 use crate::process::Process;
 
 /// What may pass between the return of the broker and the first event handled. An idle machine needs well under a second
-/// more than the longest wait between two attempts to connect, which is 2 s; this one may be busy.
-const BACK_WITHIN: Duration = Duration::from_secs(15);
+/// more than the longest wait between two attempts to connect, which is 2 s; this one may be very busy.
+const BACK_WITHIN: Duration = Duration::from_secs(60);
 
 /// Questions before, across and after an outage, all answered once; one line in the log for the loss and one for the
 /// return; not ready while it lasts.

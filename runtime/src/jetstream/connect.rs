@@ -126,7 +126,7 @@ impl Connection {
             let _ = who.set(user);
         }
         let observer = Observer::new(Arc::clone(&who));
-        let (link, denials) = observer.watch();
+        let (mut link, denials) = observer.watch();
         let options = self.options(name, observer).await?;
         let connected =
             options.connect(self.servers.expose().split(',').map(str::trim).collect::<Vec<_>>()).await;
@@ -145,8 +145,8 @@ impl Connection {
             return Err(ConnectError::TooOld { url: self.url.clone(), found });
         }
         // The client tells of its first connection from another task.
-        let mut told = link.clone();
-        let _ = tokio::time::timeout(CONNECT_TIMEOUT, told.wait_for(|link| !link.is_down())).await;
+        // The receiver that others are cloned from sees it: to none of them is the first connection news.
+        let _ = tokio::time::timeout(CONNECT_TIMEOUT, link.wait_for(|link| !link.is_down())).await;
         let caller = Caller { client, link, denials };
         if let Some(user) = User::ask(&caller).await {
             let _ = who.set(user.name());
