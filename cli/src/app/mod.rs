@@ -355,6 +355,25 @@ pub async fn describe(
     describe::all(&plan.programs(&executables)?).await
 }
 
+/// The program of one function; nothing if there is no application here, and none is named.
+///
+/// # Errors
+/// The application has no such function (66), or it is not built (65).
+pub async fn program(
+    manifest: Option<&Path>,
+    function: &str,
+    build: Build,
+    console: Console,
+) -> Result<Option<PathBuf>, Problem> {
+    if plan::manifest_path(manifest).is_err() {
+        return Ok(None);
+    }
+    let mut plan = Plan::read(manifest).await?.only(function)?;
+    plan.manifest.companions.clear();
+    let executables = plan.executables(build, console).await?;
+    Ok(plan.programs(&executables)?.into_iter().next().map(|(_, program)| program))
+}
+
 /// An application as it is deployed elsewhere.
 #[derive(Debug)]
 pub struct Deployable {
