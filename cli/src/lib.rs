@@ -17,6 +17,7 @@ pub mod letters;
 pub mod moment;
 pub mod orders;
 pub mod problem;
+mod replay;
 mod sealed;
 pub mod streams;
 pub mod supervisor;

@@ -326,8 +326,9 @@ impl Reader {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Problem> {
-    std::fs::read(file)
-        .map_err(|error| Problem::new(Exit::NoInput, format!("cannot read {}", file.display())).because(error))
+    std::fs::read(file).map_err(|error| {
+        Problem::new(Exit::NoInput, format!("cannot read {}", file.display())).because(error)
+    })
 }
 
 /// What would be done, letter by letter.
@@ -348,7 +349,9 @@ fn foretold(format: Format, intents: &[Intent], rate: Option<NonZeroU32>) -> Res
     match left {
         0 => Ok(()),
         left => Err(Problem::new(Exit::Failed, format!("{left} dead letters would be left where they are"))
-            .remedy("`jetlag dlq edit SEQUENCE` mends the data of one; `jetlag dlq purge SEQUENCE` removes it")),
+            .remedy(
+                "`jetlag dlq edit SEQUENCE` mends the data of one; `jetlag dlq purge SEQUENCE` removes it",
+            )),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod lint;
 pub mod manifests;
 pub mod place;
 pub mod provision;
+pub mod replay;
 pub mod rescue;
 mod signals;
 pub mod trail;

@@ -74,15 +74,18 @@ impl Trail {
             return print(self.target.output, || trail.to_string(), &trail);
         }
         let work = Seal::of(&operator, &trail);
-        let seal = console.watch("reading the audit trail", work).await.map_err(|error| unreadable(&url, error))?;
+        let seal =
+            console.watch("reading the audit trail", work).await.map_err(|error| unreadable(&url, error))?;
         let whole = json!({"trail": trail, "audit": seal});
         print(self.target.output, || format!("{trail}\n{}", seal.in_words()), &whole)?;
         if seal.is_whole() {
             return Ok(());
         }
-        let what = format!("the audit trail at {url} does not say what the trail of `{}` says", self.aggregate);
-        Err(Problem::new(Exit::Failed, what)
-            .remedy("somebody wrote to a stream, or took from it: `jetlag audit verify` looks at the whole of it"))
+        let what =
+            format!("the audit trail at {url} does not say what the trail of `{}` says", self.aggregate);
+        Err(Problem::new(Exit::Failed, what).remedy(
+            "somebody wrote to a stream, or took from it: `jetlag audit verify` looks at the whole of it",
+        ))
     }
 
     async fn follow(self, console: Console, operator: &Operator, url: &str) -> Result<(), Problem> {
@@ -92,7 +95,8 @@ impl Trail {
         let each = |trail: &trail::Trail| -> Result<bool, Trouble> {
             if trail.is_empty() {
                 if !std::mem::replace(&mut is_told, true) {
-                    console.note(&format!("nothing is known of `{}` yet; Ctrl-C ends the wait", self.aggregate));
+                    console
+                        .note(&format!("nothing is known of `{}` yet; Ctrl-C ends the wait", self.aggregate));
                 }
                 return Ok(true);
             }

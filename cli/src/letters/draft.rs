@@ -66,13 +66,21 @@ pub async fn edit(letter: &DeadLetter, program: Option<&Path>) -> Result<Option<
         }
         match check(letter, &edited, program).await? {
             None => {
-                let difference = unified("as it died", "as it is sent", &(original + "\n"), &(json::laid_out(&edited) + "\n"));
+                let difference = unified(
+                    "as it died",
+                    "as it is sent",
+                    &(original + "\n"),
+                    &(json::laid_out(&edited) + "\n"),
+                );
                 return Ok(Some(Draft { bytes: json::compact(&edited).into_bytes(), difference }));
             }
             Some(found) => (fault, text) = (Some(found), edited),
         }
     }
-    Err(Problem::new(Exit::Data, format!("it was opened {EDITS_MAX} times and is still wrong; nothing was sent")))
+    Err(Problem::new(
+        Exit::Data,
+        format!("it was opened {EDITS_MAX} times and is still wrong; nothing was sent"),
+    ))
 }
 
 /// What the editor shows: what this is, what is wrong with it, and the text.
@@ -124,7 +132,9 @@ async fn open(sequence: u64, text: &str) -> Result<(String, tempfile::TempPath),
         .map_err(unwritten)?
         .into_temp_path();
     tokio::fs::write(&file, text).await.map_err(unwritten)?;
-    let named = ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.trim().is_empty()));
+    let named = ["VISUAL", "EDITOR"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|v| !v.trim().is_empty()));
     let editor = named.unwrap_or_else(|| EDITOR.to_owned());
     let failed = |why: String| {
         Problem::new(Exit::Unavailable, format!("the editor `{editor}` {why}; nothing was sent"))
@@ -146,11 +156,16 @@ async fn open(sequence: u64, text: &str) -> Result<(String, tempfile::TempPath),
 /// What is wrong with `text` in the place of `letter`'s event.
 async fn check(letter: &DeadLetter, text: &str, program: Option<&Path>) -> Result<Option<Fault>, Problem> {
     if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
-        return Ok(Some(Fault { what: bare(&error.to_string()), place: Some((error.line(), error.column())) }));
+        return Ok(Some(Fault {
+            what: bare(&error.to_string()),
+            place: Some((error.line(), error.column())),
+        }));
     }
     let event = match Envelope::read(text.as_bytes()) {
         Ok(event) => event,
-        Err(error) => return Ok(Some(Fault { what: format!("{:#}", anyhow::Error::new(error)), place: None })),
+        Err(error) => {
+            return Ok(Some(Fault { what: format!("{:#}", anyhow::Error::new(error)), place: None }));
+        }
     };
     if letter.input.parse_event().is_some() && event.subject() != letter.input {
         let what = format!(
@@ -192,7 +207,12 @@ async fn ask(program: &Path, text: &str) -> Result<Checked, Problem> {
             .remedy("it may be older than this command: build it again, or say --unchecked")
     };
     let mut command = Command::new(program);
-    command.arg("--check").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    command
+        .arg("--check")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| failed("cannot be run".into()).because(error))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A program that does not know the question ends without reading.
@@ -231,14 +251,20 @@ mod tests {
     use time::OffsetDateTime;
 
     fn letter(data: &str) -> DeadLetter {
-        let headers = [("Jetlag-Function", "payment"), ("Jetlag-Reason", Reason::InvalidData.code()), ("Jetlag-Subject", "orders.placed.O.e")];
+        let headers = [
+            ("Jetlag-Function", "payment"),
+            ("Jetlag-Reason", Reason::InvalidData.code()),
+            ("Jetlag-Subject", "orders.placed.O.e"),
+        ];
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let body = event(data);
         DeadLetter::read(7, "dlq.payment.x", OffsetDateTime::UNIX_EPOCH, headers, body.into()).unwrap()
     }
 
     fn event(data: &str) -> String {
-        format!(r#"{{"id":"e","type":"orders.placed","aggregate_id":"O","data":{data},"timestamp":"2026-01-01T00:00:00Z"}}"#)
+        format!(
+            r#"{{"id":"e","type":"orders.placed","aggregate_id":"O","data":{data},"timestamp":"2026-01-01T00:00:00Z"}}"#
+        )
     }
 
     #[test]

@@ -21,7 +21,9 @@ pub fn save(letter: &DeadLetter, file: &Path) -> Result<(), Problem> {
     let cannot = |error: std::io::Error| {
         let problem = Problem::new(Exit::CannotCreate, format!("cannot write {}", file.display()));
         match error.kind() {
-            ErrorKind::AlreadyExists => problem.because(error).remedy("give it another name, or remove that file"),
+            ErrorKind::AlreadyExists => {
+                problem.because(error).remedy("give it another name, or remove that file")
+            }
             _ => problem.because(error),
         }
     };

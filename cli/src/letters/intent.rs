@@ -47,18 +47,20 @@ impl Intent {
     /// What would become of `letter`.
     pub fn of(letter: &DeadLetter) -> Self {
         let row = Row::of(letter);
-        let left =
-            |row, why: String| Self { row, sends: false, to: None, note: None, why: Some(why) };
+        let left = |row, why: String| Self { row, sends: false, to: None, note: None, why: Some(why) };
         let event = match Envelope::read(&letter.payload) {
             Ok(event) => event,
-            Err(error) => return left(row, format!("its bytes are no event: {:#}", anyhow::Error::new(error))),
+            Err(error) => {
+                return left(row, format!("its bytes are no event: {:#}", anyhow::Error::new(error)));
+            }
         };
         // What was never admitted goes back to the door, and has no trail yet.
         if letter.input.parse_event().is_none() {
             return Self { row, sends: true, to: Some(event.kind), note: None, why: None };
         }
         if event.subject() != letter.input {
-            let why = format!("its bytes are the event {}, and what died is {}", event.subject(), letter.input);
+            let why =
+                format!("its bytes are the event {}, and what died is {}", event.subject(), letter.input);
             return left(row, why);
         }
         let (function, id) = (&letter.function, letter.redrive_id());
@@ -76,11 +78,15 @@ impl Intent {
             let why = why.as_deref().unwrap_or("it cannot be sent");
             return format!("{sequence:>8}  left where it is: {why}\n");
         };
-        let mut text = format!("{sequence:>8}  {event}{about}, to {function} and to no other, from attempt 1 on\n");
+        let mut text =
+            format!("{sequence:>8}  {event}{about}, to {function} and to no other, from attempt 1 on\n");
         text.push_str(&format!("{:>8}  sent on       {to}\n", ""));
         match note {
             Some(note) => text.push_str(&format!("{:>8}  noted on      {note}\n", "")),
-            None => text.push_str(&format!("{:>8}  not noted     it was never admitted, so it has no trail yet\n", "")),
+            None => text.push_str(&format!(
+                "{:>8}  not noted     it was never admitted, so it has no trail yet\n",
+                ""
+            )),
         }
         text.push_str(&format!("{:>8}  then removed  from DLQ\n", ""));
         text

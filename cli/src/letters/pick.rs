@@ -101,8 +101,12 @@ mod tests {
         assert!(!Pick { kind: Some("orders.confirmed".into()), ..pick.clone() }.fits(&letter));
         assert!(!Pick { since: Some(moment::time("30m").unwrap()), ..pick.clone() }.fits(&letter));
         assert!(
-            Pick { since: Some(moment::time("2h").unwrap()), until: Some(moment::time("30m").unwrap()), ..pick }
-                .fits(&letter)
+            Pick {
+                since: Some(moment::time("2h").unwrap()),
+                until: Some(moment::time("30m").unwrap()),
+                ..pick
+            }
+            .fits(&letter)
         );
     }
 

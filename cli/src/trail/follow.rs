@@ -48,13 +48,15 @@ impl Follower {
     /// What is new in `trail` since the last look, for a program: a JSON object on each line.
     pub(crate) fn as_json(&mut self, trail: &Trail) -> Result<String, serde_json::Error> {
         let steps = trail.steps.iter().map(|step| (format!("step {}", step.subject), News::Step(step)));
-        let letters =
-            trail.dead_letters.iter().map(|letter| (format!("letter {}", letter.sequence), News::DeadLetter(letter)));
-        let retries = trail.retries.iter().map(|retry| (format!("retry {}", retry.sequence), News::Retry(retry)));
-        let waiting = trail
-            .waiting
+        let letters = trail
+            .dead_letters
             .iter()
-            .map(|waiting| (format!("waiting {} {}", waiting.function, waiting.input), News::Waiting(waiting)));
+            .map(|letter| (format!("letter {}", letter.sequence), News::DeadLetter(letter)));
+        let retries =
+            trail.retries.iter().map(|retry| (format!("retry {}", retry.sequence), News::Retry(retry)));
+        let waiting = trail.waiting.iter().map(|waiting| {
+            (format!("waiting {} {}", waiting.function, waiting.input), News::Waiting(waiting))
+        });
         let mut text = String::new();
         for (key, news) in steps.chain(letters).chain(retries).chain(waiting) {
             if self.told.insert(key) {

@@ -63,22 +63,30 @@ impl Seal {
             }
             if let Some(checkpoint) = verifier.last().filter(|last| last.number != last_number) {
                 last_number = checkpoint.number;
-                let (under, after) = std::mem::take(&mut pending).into_iter().partition(|(_, at)| *at <= checkpoint.to);
+                let (under, after) =
+                    std::mem::take(&mut pending).into_iter().partition(|(_, at)| *at <= checkpoint.to);
                 pending = after;
                 let under: Vec<(String, u64)> = under;
-                sealed_steps.extend(
-                    under.into_iter().map(|(subject, entry)| SealedStep { subject, entry, checkpoint: checkpoint.number }),
-                );
+                sealed_steps.extend(under.into_iter().map(|(subject, entry)| SealedStep {
+                    subject,
+                    entry,
+                    checkpoint: checkpoint.number,
+                }));
             }
         })
         .await?;
         let absent = || trail.steps.iter().filter(|step| !found.contains_key(&step.subject));
-        let is_on_its_way = |step: &&super::Step| step.stream == jetlag::topology::EVENTS && step.sequence > copied_to;
+        let is_on_its_way =
+            |step: &&super::Step| step.stream == jetlag::topology::EVENTS && step.sequence > copied_to;
         let last = whole.verifier.last();
         Ok(Self {
             on_the_way: absent().filter(is_on_its_way).map(|step| step.subject.clone()).collect(),
             missing: absent().filter(|step| !is_on_its_way(step)).map(|step| step.subject.clone()).collect(),
-            altered: found.iter().filter(|(_, (_, same))| !same).map(|(subject, _)| subject.clone()).collect(),
+            altered: found
+                .iter()
+                .filter(|(_, (_, same))| !same)
+                .map(|(subject, _)| subject.clone())
+                .collect(),
             unsealed: pending.into_iter().map(|(subject, _)| subject).collect(),
             sealed: sealed_steps,
             entries: whole.entries,
@@ -96,12 +104,28 @@ impl Seal {
 
     /// For people: what was found, and what that proves.
     pub(crate) fn in_words(&self) -> String {
-        let Self { sealed, unsealed, on_the_way, missing, altered, entries, checkpoint, hash, faults, broken } = self;
+        let Self {
+            sealed,
+            unsealed,
+            on_the_way,
+            missing,
+            altered,
+            entries,
+            checkpoint,
+            hash,
+            faults,
+            broken,
+        } = self;
         let mut text = String::new();
         let mut tell = |what: &str, line: &str| text.push_str(&format!("{what:>10}  {line}\n"));
-        let (first, last) = (sealed.first().map(|step| step.checkpoint), sealed.last().map(|step| step.checkpoint));
+        let (first, last) =
+            (sealed.first().map(|step| step.checkpoint), sealed.last().map(|step| step.checkpoint));
         if let (Some(first), Some(last)) = (first, last) {
-            let under = if first == last { format!("checkpoint {first}") } else { format!("checkpoints {first} to {last}") };
+            let under = if first == last {
+                format!("checkpoint {first}")
+            } else {
+                format!("checkpoints {first} to {last}")
+            };
             tell("sealed", &format!("{} steps, byte for byte, under {under}", sealed.len()));
         }
         for (what, why, subjects) in [

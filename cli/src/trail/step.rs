@@ -172,9 +172,8 @@ pub(super) fn time_taken(steps: &mut [Step]) {
         let began = step.cause.as_ref().and_then(|cause| stored.get(cause));
         // A redrive is a decision of its own, however long it took to come to it.
         let began = began.filter(|_| !matches!(step.receipt(), Some(Receipt::Redriven { .. })));
-        step.took_ms = began.map(|began| {
-            u64::try_from((step.stored_at - *began).whole_milliseconds()).unwrap_or_default()
-        });
+        step.took_ms = began
+            .map(|began| u64::try_from((step.stored_at - *began).whole_milliseconds()).unwrap_or_default());
     }
 }
 

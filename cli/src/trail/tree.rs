@@ -60,9 +60,11 @@ impl fmt::Display for Trail {
 impl Trail {
     /// What there is, in one line or two.
     pub(crate) fn summary(&self) -> String {
-        let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+        let count =
+            |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let mut parts = vec![count(self.steps.len(), "step")];
-        let functions: BTreeSet<&str> = self.steps.iter().filter_map(|step| step.function.as_deref()).collect();
+        let functions: BTreeSet<&str> =
+            self.steps.iter().filter_map(|step| step.function.as_deref()).collect();
         if !functions.is_empty() {
             parts.push(format!("by {}", count(functions.len(), "function")));
         }
@@ -197,7 +199,9 @@ impl<'a> Leaf<'a> {
                 }
             }
             Self::Waiting(Waiting { function, place, .. }) => match place {
-                Place::Queue { pending } => format!("{function}  has not been given it: {pending} wait in its queue"),
+                Place::Queue { pending } => {
+                    format!("{function}  has not been given it: {pending} wait in its queue")
+                }
                 Place::Delivered => format!("{function}  has it, and has not answered yet"),
             },
             Self::Failed { function, attempt, .. } => {
@@ -212,7 +216,9 @@ fn step_text(step: &Step) -> String {
     let function = step.function.as_deref().unwrap_or("from outside");
     match step.receipt() {
         Some(Receipt::Dead { reason }) => format!("{function}  gave it up: {reason}"),
-        Some(Receipt::Redriven { letter, by }) => format!("{function}  dead letter {letter} sent again by {by}"),
+        Some(Receipt::Redriven { letter, by }) => {
+            format!("{function}  dead letter {letter} sent again by {by}")
+        }
         Some(Receipt::Committed) => format!("{function}  done{}", tried(step.attempt)),
         None => format!("{}  by {function}{}", step.kind, tried(step.attempt)),
     }

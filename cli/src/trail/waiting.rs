@@ -55,7 +55,11 @@ pub(super) fn waiting(
                 waiting.push(Waiting {
                     function: function.function.clone(),
                     input: step.subject.clone(),
-                    place: if is_delivered { Place::Delivered } else { Place::Queue { pending: function.pending } },
+                    place: if is_delivered {
+                        Place::Delivered
+                    } else {
+                        Place::Queue { pending: function.pending }
+                    },
                 });
             }
         }

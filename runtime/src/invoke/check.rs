@@ -49,7 +49,8 @@ pub(crate) fn check(terms: &Terms, bytes: &[u8]) -> Checked {
     };
     match (kind.check)(&envelope.data) {
         Ok(about) if about != envelope.aggregate_id && kind.name != "*.*" => {
-            let error = format!("its data is about {about}, and its aggregate_id is {}", envelope.aggregate_id);
+            let error =
+                format!("its data is about {about}, and its aggregate_id is {}", envelope.aggregate_id);
             Checked { error: Some(error), place: None }
         }
         Ok(_) => Checked { error: None, place: None },
@@ -92,7 +93,9 @@ mod tests {
     fn an_event_is_read_as_the_function_would_and_a_fault_has_its_place() {
         let terms = Contract::<Sent, Nothing>::new("scales", "Weighs.").terms();
         let event = |data: &str, kind: &str| {
-            format!(r#"{{"id":"e","type":"{kind}","aggregate_id":"P","data":{data},"timestamp":"2026-01-01T00:00:00Z"}}"#)
+            format!(
+                r#"{{"id":"e","type":"{kind}","aggregate_id":"P","data":{data},"timestamp":"2026-01-01T00:00:00Z"}}"#
+            )
         };
         let said = |text: &str| check(&terms, text.as_bytes());
         let good = event(r#"{"parcel":"P","grams":2}"#, "parcels.sent");

@@ -49,11 +49,7 @@ impl Operator {
     ///
     /// # Errors
     /// There is no such stream, or no answer.
-    pub async fn progress_of(
-        &self,
-        stream: &str,
-        function: &str,
-    ) -> Result<Option<Progress>, OperatorError> {
+    pub async fn progress_of(&self, stream: &str, function: &str) -> Result<Option<Progress>, OperatorError> {
         let info = match self.ask(&format!("$JS.API.CONSUMER.INFO.{stream}.{function}")).await {
             Ok(info) => info,
             // It went in between.
@@ -77,14 +73,16 @@ mod tests {
 
     #[test]
     fn a_filter_is_a_type_or_every_type() {
-        let listens = |filter: &str| Progress {
-            function: "f".into(),
-            filters: vec![filter.into()],
-            delivered: 0,
-            answered: 0,
-            pending: 0,
-        }
-        .listens_to("orders.placed");
+        let listens = |filter: &str| {
+            Progress {
+                function: "f".into(),
+                filters: vec![filter.into()],
+                delivered: 0,
+                answered: 0,
+                pending: 0,
+            }
+            .listens_to("orders.placed")
+        };
         assert!(listens("orders.placed.*.*") && listens("*.*.*.*") && listens(">"));
         assert!(!listens("orders.confirmed.*.*") && !listens("orders.*.*.*"));
     }
