@@ -224,15 +224,17 @@ impl Replay {
     /// On what state it was run, and what that means.
     fn on_what(&self, function: &Description) -> String {
         let kinds = function.keeps.join(", ");
+        let as_then = "It is what it had then only if every event that it ever had is among these";
         let found = match self.state.first() {
-            Some(Given::Now) => "it found what the stream has now, for every event the same",
-            Some(Given::Value(..)) => "it found what you gave, and then what the events before had left",
-            _ => "it found nothing, and then what the events before had left",
+            Some(Given::Now) => {
+                "for every event it found what the stream has now, which is not what it had then"
+            }
+            Some(Given::Value(..)) => {
+                &format!("it found what you gave, and then what the events before had left. {as_then}")
+            }
+            _ => &format!("it found nothing, and then what the events before had left. {as_then}"),
         };
-        format!(
-            "{} keeps state ({kinds}): {found}. That is what it had then only if every event that it ever had is among these.\n",
-            function.name
-        )
+        format!("{} keeps state ({kinds}): {found}.\n", function.name)
     }
 
     /// Makes the consumer of a function that is new.

@@ -17,6 +17,8 @@ pub(crate) struct Compared {
     pub(crate) subject: String,
     /// Whether it is the same.
     pub(crate) verdict: Verdict,
+    /// Whether it was sent again as a dead letter, maybe with other data than the stream has.
+    pub(crate) redriven: bool,
     /// What became of it then.
     pub(crate) then: Outcome,
     /// What would become of it today.
@@ -82,10 +84,12 @@ impl Compared {
         let verdict = match (&input.outcome, is_same) {
             (Outcome::Unknown, _) => Verdict::NothingThen,
             (_, true) => Verdict::Same,
+            // What was sent again may have had other data than the stream has.
+            (_, false) if input.is_redriven => Verdict::NothingThen,
             (_, false) => Verdict::Different,
         };
         let (sequence, subject, then) = (input.sequence, input.subject.clone(), input.outcome.clone());
-        Self { sequence, subject, verdict, then, today, events: pairs, state }
+        Self { sequence, subject, verdict, redriven: input.is_redriven, then, today, events: pairs, state }
     }
 }
 
@@ -252,6 +256,8 @@ mod tests {
         assert_eq!(verdict(rejected.clone(), &ran(dead.clone(), &[])), Verdict::Same);
         assert_eq!(verdict(Outcome::Acknowledged, &ran(dead.clone(), &[])), Verdict::Different);
         assert_eq!(verdict(Outcome::Unknown, &ran(dead, &[])), Verdict::NothingThen);
-        assert_eq!(verdict(rejected, &Reran::Refused("no".into())), Verdict::Different);
+        assert_eq!(verdict(rejected.clone(), &Reran::Refused("no".into())), Verdict::Different);
+        let redriven = Input { is_redriven: true, ..input(rejected, Vec::new()) };
+        assert_eq!(Compared::of(&redriven, &Reran::Refused("no".into()), &[]).verdict, Verdict::NothingThen);
     }
 }

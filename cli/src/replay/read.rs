@@ -48,6 +48,8 @@ pub(crate) struct Input {
     pub(crate) outcome: Outcome,
     /// What its function committed then.
     pub(crate) emitted: Vec<Emitted>,
+    /// Whether it was sent again as a dead letter, maybe with other data than the stream has.
+    pub(crate) is_redriven: bool,
 }
 
 /// What a function was given, and what it did with it.
@@ -63,6 +65,7 @@ pub(crate) struct History {
 struct Traces {
     emitted: Vec<Emitted>,
     is_committed: bool,
+    is_redriven: bool,
     dead: Option<String>,
 }
 
@@ -106,12 +109,14 @@ impl History {
                     event: String::from_utf8_lossy(&message.payload).into_owned(),
                     outcome: Outcome::Unknown,
                     emitted: Vec::new(),
+                    is_redriven: false,
                 });
             }
         }
         for input in &mut inputs {
             let traces = traces.remove(&input.subject).unwrap_or_default();
             input.outcome = outcome(&traces, retries.get(&input.subject), progress.as_ref(), input.sequence);
+            input.is_redriven = traces.is_redriven;
             input.emitted = traces.emitted;
         }
         Ok(Self { inputs, has_more })
@@ -147,7 +152,10 @@ fn note(traces: &mut BTreeMap<String, Traces>, function: &str, message: &ReadMes
         traces.dead = Some(reason.to_owned());
     } else if event.kind.starts_with("done.") {
         // The note of a redrive says nothing of what came of it.
-        traces.is_committed |= message.header(headers::REDRIVE).is_none();
+        match message.header(headers::REDRIVE) {
+            Some(_) => traces.is_redriven = true,
+            None => traces.is_committed = true,
+        }
     } else {
         traces.is_committed = true;
         let data = serde_json::from_str(event.data.get()).unwrap_or_default();

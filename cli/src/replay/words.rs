@@ -77,6 +77,9 @@ pub(crate) fn in_words(compared: &Compared, ignored: &[String]) -> String {
     let what = match verdict {
         Verdict::Same => return String::new(),
         Verdict::Different => "different",
+        Verdict::NothingThen if compared.redriven => {
+            "nothing to compare with: it was sent again as a dead letter, maybe with other data than the stream has"
+        }
         Verdict::NothingThen => "nothing to compare with",
     };
     let mut text = format!("{sequence:>8}  {subject}: {what}\n");

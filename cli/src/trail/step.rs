@@ -164,16 +164,24 @@ impl Step {
     }
 }
 
-/// Fills in how long after its cause each step came.
+/// Fills in how long after its cause each step came; what was sent again, how long after that.
 pub(super) fn time_taken(steps: &mut [Step]) {
     let stored: BTreeMap<String, OffsetDateTime> =
         steps.iter().map(|step| (step.subject.clone(), step.stored_at)).collect();
+    // By function and cause: when it was sent again last, at each point in time, since steps are in order.
+    let mut again: BTreeMap<(Option<String>, String), OffsetDateTime> = BTreeMap::new();
     for step in steps {
-        let began = step.cause.as_ref().and_then(|cause| stored.get(cause));
-        // A redrive is a decision of its own, however long it took to come to it.
-        let began = began.filter(|_| !matches!(step.receipt(), Some(Receipt::Redriven { .. })));
+        let Some(cause) = step.cause.clone() else { continue };
+        let began = stored.get(&cause).copied();
+        let key = (step.function.clone(), cause);
+        if matches!(step.receipt(), Some(Receipt::Redriven { .. })) {
+            // A decision of its own, however long it took to come to it.
+            again.insert(key, step.stored_at);
+            continue;
+        }
+        let began = again.get(&key).copied().or(began);
         step.took_ms = began
-            .map(|began| u64::try_from((step.stored_at - *began).whole_milliseconds()).unwrap_or_default());
+            .map(|began| u64::try_from((step.stored_at - began).whole_milliseconds()).unwrap_or_default());
     }
 }
 

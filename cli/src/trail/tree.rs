@@ -194,7 +194,7 @@ impl<'a> Leaf<'a> {
             Self::Retry(Retry { function, due, attempt, .. }) => {
                 let attempt = attempt.map_or_else(|| "?".to_owned(), |attempt| attempt.to_string());
                 match due {
-                    Some(due) => format!("{function}  waits for attempt {attempt}, which is due at {due}"),
+                    Some(due) => format!("{function}  attempt {attempt} waits until {due}"),
                     None => format!("{function}  attempt {attempt} is due, and not yet done with"),
                 }
             }
@@ -213,7 +213,7 @@ impl<'a> Leaf<'a> {
 }
 
 fn step_text(step: &Step) -> String {
-    let function = step.function.as_deref().unwrap_or("from outside");
+    let Some(function) = step.function.as_deref() else { return format!("{}  from outside", step.kind) };
     match step.receipt() {
         Some(Receipt::Dead { reason }) => format!("{function}  gave it up: {reason}"),
         Some(Receipt::Redriven { letter, by }) => {
@@ -248,7 +248,7 @@ fn grow<'a>(
         if let Leaf::Step(step) = leaf {
             took_ms = step.took_ms;
             if above.is_empty() {
-                text.push_str(&format!("  {}", rfc3339(step.stored_at)));
+                text.push_str(&format!("  at {}", clock(step.stored_at)));
             }
         }
         lines.push(Line {
@@ -279,6 +279,12 @@ fn branches(above: &[bool], is_last: bool) -> String {
 
 fn between(from: OffsetDateTime, to: OffsetDateTime) -> u64 {
     u64::try_from((to - from).whole_milliseconds()).unwrap_or_default()
+}
+
+/// A time to the millisecond.
+fn clock(at: OffsetDateTime) -> String {
+    let whole = at.replace_millisecond(at.millisecond()).unwrap_or(at);
+    rfc3339(whole)
 }
 
 fn seconds(ms: u64) -> String {
