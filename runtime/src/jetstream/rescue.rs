@@ -141,7 +141,7 @@ impl Operator {
     }
 
     /// The names of the durable consumers on `stream`.
-    pub(super) async fn consumers(&self, stream: &str) -> Result<Vec<String>, OperatorError> {
+    async fn consumers(&self, stream: &str) -> Result<Vec<String>, OperatorError> {
         let mut names: Vec<String> = Vec::new();
         loop {
             let ask = json!({"offset": names.len()});
