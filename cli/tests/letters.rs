@@ -367,12 +367,11 @@ async fn a_new_function_begins_where_it_is_told_to() {
             event("orders.confirmed", &format!("N-{number}"), &json!({"order_id": format!("N-{number}")}));
         operator.publish(&subject, &subject, event.into()).await.unwrap();
     }
-    let begun =
-        jetlag(&["replay", "notification", "--into", "--from", "4", "--no-build", "-o", "json"]).is(0).json();
+    let begun = jetlag(&["replay", "notification", "--into", "--from", "4", "-o", "json"]).is(0).json();
     assert_eq!(begun["pending"], 2, "{begun}");
     let progress = operator.progress_of(EVENTS, "notification").await.unwrap().unwrap();
     assert_eq!((progress.delivered, progress.pending), (3, 2));
-    let again = jetlag(&["replay", "notification", "--into", "--from", "1", "--no-build"]).is(73);
+    let again = jetlag(&["replay", "notification", "--into", "--from", "1"]).is(73);
     assert!(again.err.contains("has its consumer"), "{again:?}");
     // Whoever needs it takes it as it is: `up`, `provision` and the function itself.
     let topology = Topology::of(&[described("notification")], &Sizing::default());

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use jetlag::DeadLetter;
 use jetlag::jetstream::{Operator, OperatorError};
+use jetlag::topology::EVENTS;
 
 use super::{Format, Target, print};
 use crate::app::{self, Build};
@@ -298,6 +299,12 @@ impl Redrive {
         if intents.is_empty() {
             return Err(none_meant(&url));
         }
+        if with.is_some() && was_sent(&operator, &intents).await.map_err(|error| unreadable(&url, error))? {
+            console.warn(
+                "it was sent again before, and that was interrupted before it was taken out: if it was sent with other data \
+                 than this, that counts",
+            );
+        }
         if self.dry_run {
             return foretold(self.target.output, &intents, self.rate);
         }
@@ -323,6 +330,16 @@ impl Reader {
         }
         draft::edit(letter, program.as_deref()).await
     }
+}
+
+/// Whether the trail tells already that one of them was sent again.
+async fn was_sent(operator: &Operator, intents: &[Intent]) -> Result<bool, OperatorError> {
+    for note in intents.iter().filter_map(|intent| intent.note.as_ref()) {
+        if !operator.read(EVENTS, note, 1).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Problem> {
