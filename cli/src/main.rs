@@ -12,6 +12,7 @@ use jetlag_cli::commands::lint::Lint;
 use jetlag_cli::commands::manifests::Manifests;
 use jetlag_cli::commands::place::Place;
 use jetlag_cli::commands::provision::Provision;
+use jetlag_cli::commands::replay::Replay;
 use jetlag_cli::commands::rescue::Rescue;
 use jetlag_cli::commands::trail::Trail;
 use jetlag_cli::commands::up::Up;
@@ -34,6 +35,7 @@ enum Command {
     Place(Place),
     Trail(Trail),
     Dlq(Dlq),
+    Replay(Replay),
     Audit(Audit),
     Rescue(Rescue),
     Check(Check),
@@ -50,6 +52,7 @@ Examples:
   jetlag place data/online-retail/orders-2010-12.csv     give it real orders
   jetlag trail 536365                                    what happened to one of them
   jetlag dlq list                                        what was given up, and why
+  jetlag replay payment --from 2h                        what it would do today with what it had
   jetlag audit verify                                    that nothing in the trail was changed or removed
   jetlag manifests                                       write what Kubernetes and KEDA need
   jetlag lint keda/base                                  what would go wrong with it, before it does
@@ -71,6 +74,7 @@ async fn main() -> ExitCode {
         Command::Place(place) => place.run(console).await,
         Command::Trail(trail) => trail.run(console).await,
         Command::Dlq(dlq) => dlq.run(console).await,
+        Command::Replay(replay) => replay.run(console).await,
         Command::Audit(audit) => audit.run(console).await,
         Command::Check(check) => check.run(console).await,
         Command::Lint(lint) => lint.run(console).await,

@@ -93,8 +93,10 @@ async fn the_commands_find_the_broker_and_say_what_they_found() {
 
     let found = jetlag(&shop.data(), &["trail", "S-1"]);
     let text = String::from_utf8(found.stdout).unwrap();
-    assert!(text.starts_with("S-1: 2 steps, trace 0af7651916cd43dd8448eb211c80319c\n"), "{text}");
-    assert!(text.contains("sales.made") && text.contains("by clerk"), "{text}");
+    assert!(text.starts_with("S-1: 2 steps, by 2 functions, in 0.0"), "{text}");
+    assert!(text.contains("\ntrace 0af7651916cd43dd8448eb211c80319c\n"), "{text}");
+    assert!(text.contains("sales.made  by till") && text.contains("├─ clerk  done, attempt 2"), "{text}");
+    assert!(text.contains("└─ clerk  dead letter 1 after 0 attempts, rejected"), "{text}");
     let json = jetlag(&shop.data(), &["trail", "S-1", "-o", "json"]).stdout;
     let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
     assert_eq!(json["steps"][1]["type"], "done.clerk");

@@ -77,6 +77,8 @@ impl Function {
             (None, _) => self.serve(),
             (Some("--describe"), None) => self.describe(),
             (Some("--invoke"), None) => self.invoke(),
+            (Some("--rerun"), None) => self.rerun(),
+            (Some("--check"), None) => self.check(),
             (Some("--help" | "-h"), None) => self.help(),
             (Some("--version" | "-V"), None) => self.version(),
             (Some(first), _) => {
@@ -107,16 +109,34 @@ impl Function {
 
     /// Runs one input that is described on standard input, on a broker in memory.
     fn invoke(self) -> ExitCode {
+        self.bound().map_or_else(|code| code, crate::invoke::run)
+    }
+
+    /// Runs one input for each line on standard input, each on a broker in memory.
+    fn rerun(self) -> ExitCode {
+        self.bound().map_or_else(|code| code, |bindings| crate::invoke::rerun::run(&bindings))
+    }
+
+    /// Says whether the event on standard input is one that it could read.
+    fn check(self) -> ExitCode {
+        match self.faults().as_slice() {
+            [] => crate::invoke::check::run(&self.terms),
+            faults => complain(self.terms.name, "the contract is wrong", faults, EXIT_SOFTWARE),
+        }
+    }
+
+    /// The handler with what it depends on, or how the program ends without it.
+    fn bound(self) -> Result<Bindings, ExitCode> {
         let faults = self.faults();
         if !faults.is_empty() {
-            return complain(self.terms.name, "the contract is wrong", &faults, EXIT_SOFTWARE);
+            return Err(complain(self.terms.name, "the contract is wrong", &faults, EXIT_SOFTWARE));
         }
         let mut env = Environment::of_process();
         let bindings = (self.bind)(&mut env);
-        if !env.faults().is_empty() {
-            return complain(self.terms.name, "the configuration is wrong", env.faults(), EXIT_CONFIG);
+        match env.faults() {
+            [] => Ok(bindings),
+            faults => Err(complain(self.terms.name, "the configuration is wrong", faults, EXIT_CONFIG)),
         }
-        crate::invoke::run(bindings)
     }
 
     /// What is wrong with the program itself.
@@ -151,8 +171,8 @@ impl Function {
         let _ = Settings::from_env(&mut env, &self.terms);
         let _ = (self.bind)(&mut env);
         let mut text = format!(
-            "{}: {}\n\nUsage: {} [--describe | --invoke | --help | --version]\n\nWith no arguments it runs until SIGTERM or SIGINT, and then \
-             finishes what is under way.\n  --describe  prints its contract as JSON\n  --invoke    runs one input that is described on standard input, without a broker; see `jetlag invoke`\n\nEnvironment:\n",
+            "{}: {}\n\nUsage: {} [--describe | --check | --invoke | --rerun | --help | --version]\n\nWith no arguments it runs until SIGTERM or SIGINT, and then \
+             finishes what is under way.\n  --describe  prints its contract as JSON\n  --check     says whether it could read the event on standard input\n  --invoke    runs one input that is described on standard input, without a broker; see `jetlag invoke`\n  --rerun     runs one event for each line on standard input, without a broker; see `jetlag replay`\n\nEnvironment:\n",
             self.terms.name, self.terms.summary, self.terms.name
         );
         for variable in env.variables() {

@@ -92,6 +92,14 @@ impl Subject {
         tokens.next().is_none().then_some(parsed)
     }
 
+    /// The kind and the key of the state under this subject, or `None` if it is none of a state.
+    pub fn parse_state(&self) -> Option<(String, String)> {
+        let (_, token) = self.0.strip_prefix("state.")?.split_once('.')?;
+        let whole = token::decode(token)?;
+        let (kind, key) = whole.split_once('/')?;
+        Some((kind.to_owned(), key.to_owned()))
+    }
+
     fn join(tokens: &[&str]) -> Self {
         Self(tokens.join(".").into())
     }
@@ -127,7 +135,10 @@ mod tests {
             (parts.kind.as_str(), parts.aggregate_id.as_str(), parts.event_id.as_str()),
             ("orders.placed", "a.b *", "x>y")
         );
-        assert_eq!(Subject::of_state("inventory", "stock", "a/b").as_str(), "state.inventory.stock%2Fa%2Fb");
+        let state = Subject::of_state("inventory", "stock", "a/b");
+        assert_eq!(state.as_str(), "state.inventory.stock%2Fa%2Fb");
+        assert_eq!(state.parse_state(), Some(("stock".to_owned(), "a/b".to_owned())));
+        assert_eq!(subject.parse_state(), None);
         assert_eq!(Subject::from_broker("orders.placed.x").parse_event(), None);
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use crate::{Description, Source};
 
@@ -90,6 +91,15 @@ pub struct ConsumerSpec {
     pub config: Value,
 }
 
+/// Where a new function begins in the stream of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At this sequence, or the next one that it listens to.
+    Sequence(u64),
+    /// At the first event that was stored then or later.
+    Time(OffsetDateTime),
+}
+
 /// Everything that a set of functions needs of the broker.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Topology {
@@ -121,6 +131,22 @@ impl Topology {
             streams,
             consumers: functions.iter().flat_map(|function| consumers(function, sizing)).collect(),
         }
+    }
+
+    /// The same, where the consumers of events begin at `start`. Where one begins is decided once, when it is made: a
+    /// function that starts takes it as it is.
+    #[must_use]
+    pub fn starting_at(mut self, start: Start) -> Self {
+        for consumer in self.consumers.iter_mut().filter(|consumer| consumer.stream == EVENTS) {
+            let Some(config) = consumer.config.as_object_mut() else { continue };
+            let (policy, field, value) = match start {
+                Start::Sequence(sequence) => ("by_start_sequence", "opt_start_seq", json!(sequence.max(1))),
+                Start::Time(at) => ("by_start_time", "opt_start_time", json!(crate::event::rfc3339(at))),
+            };
+            config.insert("deliver_policy".into(), policy.into());
+            config.insert(field.into(), value);
+        }
+        self
     }
 }
 

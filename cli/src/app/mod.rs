@@ -355,6 +355,43 @@ pub async fn describe(
     describe::all(&plan.programs(&executables)?).await
 }
 
+/// What one function of an application says of itself.
+///
+/// # Errors
+/// There is no application, no such function in it (66), it is not built, or it does not describe itself.
+pub async fn describe_one(
+    manifest: Option<&Path>,
+    function: &str,
+    build: Build,
+    console: Console,
+) -> Result<Description, Problem> {
+    let mut plan = Plan::read(manifest).await?.only(function)?;
+    plan.manifest.companions.clear();
+    let executables = plan.executables(build, console).await?;
+    let described = describe::all(&plan.programs(&executables)?).await?;
+    let nobody = || Problem::new(Exit::NoInput, format!("there is no function `{function}`"));
+    described.into_iter().next().ok_or_else(nobody)
+}
+
+/// The program of one function; nothing if there is no application here, and none is named.
+///
+/// # Errors
+/// The application has no such function (66), or it is not built (65).
+pub async fn program(
+    manifest: Option<&Path>,
+    function: &str,
+    build: Build,
+    console: Console,
+) -> Result<Option<PathBuf>, Problem> {
+    if plan::manifest_path(manifest).is_err() {
+        return Ok(None);
+    }
+    let mut plan = Plan::read(manifest).await?.only(function)?;
+    plan.manifest.companions.clear();
+    let executables = plan.executables(build, console).await?;
+    Ok(plan.programs(&executables)?.into_iter().next().map(|(_, program)| program))
+}
+
 /// An application as it is deployed elsewhere.
 #[derive(Debug)]
 pub struct Deployable {

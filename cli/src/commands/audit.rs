@@ -2,21 +2,14 @@
 
 use std::fmt::Write;
 
-use audit::verify::{Broken, Verifier};
-use audit::{Chain, HEAD};
 use clap::{Args, Subcommand};
 use jetlag::jetstream::{Operator, OperatorError};
-use jetlag::topology::{AUDIT, EVENTS};
-use jetlag::{Stored, Subject};
 use serde::Serialize;
 
 use super::{Target, print};
 use crate::console::Console;
 use crate::problem::{Exit, Problem};
-use crate::streams::Origin;
-
-/// How many faults are listed; all are counted.
-const FAULTS_MAX: usize = 20;
+use crate::sealed::{self, Sealed};
 
 /// Look after the audit trail
 #[derive(Debug, Args)]
@@ -52,7 +45,7 @@ Exit codes:
   0 it is what was sealed    1 it is broken: the faults are listed    66 nothing runs here    69 no answer    78 denied by the broker";
 
 /// The result.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 struct Verified {
     /// All entries.
     entries: u64,
@@ -92,39 +85,20 @@ impl Audit {
 }
 
 async fn read(operator: &Operator) -> Result<Verified, OperatorError> {
-    // The head before the trail: what is sealed in between must not look as if it had been cut off.
-    let head = operator.read(EVENTS, Subject::of_state("audit", Chain::KIND, HEAD).as_str(), 1).await?;
-    let head: Option<Chain> = head.last().and_then(|state| serde_json::from_slice(&state.payload).ok());
-    let (mut verifier, mut verified) = (Verifier::default(), Verified::default());
-    let mut next = 1;
-    loop {
-        let page = operator.page(AUDIT, "audit.*", next).await?;
-        let Some(last) = page.last() else { break };
-        next = last.sequence + 1;
-        verified.entries += page.len() as u64;
-        for entry in &page {
-            verified.note(verifier.feed(entry.sequence, &Origin::of(entry).subject, &entry.payload));
-        }
-    }
-    verified.note(head.as_ref().and_then(|head| verifier.truncated(head)));
+    let Sealed { entries, verifier, faults, broken } = sealed::verify(operator, |_, _, _| {}).await?;
     let last = verifier.last();
-    verified.checkpoints = last.map_or(0, |last| last.number);
-    verified.sealed_to = last.map_or(0, |last| last.to);
-    verified.hash = last.map(|last| last.hash.to_string());
-    verified.unsealed = verifier.unsealed() as u64;
-    Ok(verified)
+    Ok(Verified {
+        entries,
+        checkpoints: last.map_or(0, |last| last.number),
+        sealed_to: last.map_or(0, |last| last.to),
+        unsealed: verifier.unsealed() as u64,
+        hash: last.map(|last| last.hash.to_string()),
+        faults,
+        broken,
+    })
 }
 
 impl Verified {
-    fn note(&mut self, broken: impl IntoIterator<Item = Broken>) {
-        for broken in broken {
-            self.faults += 1;
-            if self.broken.len() < FAULTS_MAX {
-                self.broken.push(broken.to_string());
-            }
-        }
-    }
-
     fn in_words(&self) -> String {
         let Self { entries, checkpoints, sealed_to, unsealed, .. } = self;
         let mut text = format!(

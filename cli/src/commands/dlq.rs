@@ -2,14 +2,17 @@
 
 use std::io::IsTerminal;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use jetlag::DeadLetter;
 use jetlag::jetstream::{Operator, OperatorError};
+use jetlag::topology::EVENTS;
 
 use super::{Format, Target, print};
+use crate::app::{self, Build};
 use crate::console::Console;
-use crate::letters::{self, Outcome, Pick, Row, Whole, table};
+use crate::letters::{self, Intent, Outcome, Pick, Row, Whole, draft, fixture, table};
 use crate::problem::{Exit, Problem};
 
 /// Look at dead letters, send them again, or purge them
@@ -23,6 +26,7 @@ pub struct Dlq {
 enum Command {
     List(List),
     Show(Show),
+    Edit(Edit),
     Redrive(Redrive),
     Purge(Purge),
 }
@@ -48,12 +52,83 @@ Exit codes:
 
 /// Show one dead letter whole: reason, attempts, headers, bytes
 #[derive(Debug, Args)]
+#[command(after_help = SHOW_EXAMPLES)]
 struct Show {
     /// Its sequence, as `jetlag dlq list` shows it
     #[arg(value_name = "SEQUENCE")]
     sequence: u64,
+
+    /// Write its event into a file for `jetlag invoke --file`: NAME is functions/FUNCTION/fixtures/NAME.json beside
+    /// jetlag.yaml, and what has a / or ends in .json is a path
+    #[arg(long, value_name = "NAME")]
+    save: Option<String>,
+
     #[command(flatten)]
     target: Target,
+}
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  jetlag dlq show 17
+  jetlag dlq show 17 -o json | jq .payload
+  jetlag dlq show 17 --save no-amount              for a test: functions/payment/fixtures/no-amount.json
+  jetlag dlq show 17 --save /tmp/17.json && jetlag invoke payment --file /tmp/17.json
+
+Exit codes:
+  0 shown    64 usage    66 it is not there, or nothing runs    69 no answer    73 the file is there already, or cannot be written
+  78 denied by the broker";
+
+/// Mend a dead letter's data in an editor, and send it to its function again
+///
+/// Opens the event in $VISUAL or $EDITOR. What is saved is read by the function's own program before anything is sent: what
+/// it could not read is opened again, with the reason and the line; left as it is then, nothing is sent, and the text is
+/// kept in a file. Left as it was at first, or empty, nothing is done. It is the same as `redrive SEQUENCE --edit`.
+#[derive(Debug, Args)]
+#[command(after_help = EDIT_EXAMPLES)]
+struct Edit {
+    /// Its sequence, as `jetlag dlq list` shows it
+    #[arg(value_name = "SEQUENCE")]
+    sequence: u64,
+
+    /// Show what would be sent, and send nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    reader: Reader,
+
+    /// Who does it, for the trail
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown", hide_env_values = true)]
+    by: String,
+
+    #[command(flatten)]
+    target: Target,
+}
+
+const EDIT_EXAMPLES: &str = "\
+Examples:
+  jetlag dlq edit 17
+  EDITOR='code --wait' jetlag dlq edit 17
+  EDITOR='sed -i s/-1/12.50/' jetlag dlq edit 17 --dry-run     what that would send
+
+Exit codes:
+  0 sent, or nothing was changed    1 it was left    64 usage    65 what was saved is wrong, and was left so; or the build failed
+  66 it is not there    69 no answer, or the editor failed    78 denied by the broker";
+
+/// Who reads an edited event before it is sent.
+#[derive(Debug, Default, Args)]
+struct Reader {
+    /// Find the function's program by this file instead of the nearest jetlag.yaml at or above the current directory
+    #[arg(long, value_name = "FILE", conflicts_with = "unchecked")]
+    app: Option<PathBuf>,
+
+    /// Ask the binary beside this program as it is, instead of building it
+    #[arg(long)]
+    no_build: bool,
+
+    /// Check what was edited as an event only, and not as what the function reads
+    #[arg(long)]
+    unchecked: bool,
 }
 
 /// Send dead letters to their functions again
@@ -81,8 +156,15 @@ struct Redrive {
     rate: Option<NonZeroU32>,
 
     /// Send one dead letter with these bytes instead of its own: the same event (id, type, aggregate_id) with other data
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "edit")]
     with: Option<PathBuf>,
+
+    /// Open one dead letter's event in $VISUAL or $EDITOR, and send what was saved, once its function's program can read it
+    #[arg(long)]
+    edit: bool,
+
+    #[command(flatten)]
+    reader: Reader,
 
     /// Who does it, for the trail
     #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown", hide_env_values = true)]
@@ -98,9 +180,11 @@ Examples:
   jetlag dlq redrive --function payment --reason attempts_exhausted --dry-run
   jetlag dlq redrive --function payment --since 2h --rate 50      gently, after an outage
   jetlag dlq redrive 17 --with mended.json                        with its data mended
+  jetlag dlq redrive 17 --edit                                    the same by hand, as `jetlag dlq edit 17`
 
 Exit codes:
-  0 all sent    1 some were left: they are listed    64 usage    66 none is meant    69 no answer    78 denied by the broker";
+  0 all sent, or would be    1 some were left, or would be: they are listed    64 usage    65 what was edited is wrong
+  66 none is meant    69 no answer, or the editor failed    78 denied by the broker";
 
 /// Delete dead letters for good
 #[derive(Debug, Args)]
@@ -129,6 +213,7 @@ impl Dlq {
         match self.command {
             Command::List(list) => list.run(console).await,
             Command::Show(show) => show.run().await,
+            Command::Edit(edit) => edit.redrive().run(console).await,
             Command::Redrive(redrive) => redrive.run(console).await,
             Command::Purge(purge) => purge.run(console).await,
         }
@@ -147,39 +232,143 @@ impl List {
 impl Show {
     async fn run(self) -> Result<(), Problem> {
         let (operator, url) = self.target.source.connect().await?;
-        let page = operator.dead_letters(self.sequence).await.map_err(|error| unreadable(&url, error))?;
-        let found = page.into_iter().flatten().find(|letter| letter.sequence == self.sequence);
-        let letter = found.ok_or_else(|| none_meant(&url))?;
+        let letter = whole(&operator, &url, self.sequence).await?;
+        if let Some(name) = &self.save {
+            let file = fixture_file(name, &letter.function)?;
+            fixture::save(&letter, &file)?;
+            let run = format!("jetlag invoke {} --file {}", letter.function, file.display());
+            let saved = serde_json::json!({"saved": file, "run": run});
+            return print(self.target.output, || format!("saved as {}\n  {run}\n", file.display()), &saved);
+        }
         let whole = Whole::of(&letter);
         print(self.target.output, || whole.in_words(), &whole)
+    }
+}
+
+/// The file that `name` means: a path, or a name among the fixtures of `function`.
+fn fixture_file(name: &str, function: &str) -> Result<PathBuf, Problem> {
+    if name.contains('/') || name.ends_with(".json") {
+        return Ok(PathBuf::from(name));
+    }
+    Ok(fixture::directory(&app::root(None)?, function).join(format!("{name}.json")))
+}
+
+async fn whole(operator: &Operator, url: &str, sequence: u64) -> Result<DeadLetter, Problem> {
+    let page = operator.dead_letters(sequence).await.map_err(|error| unreadable(url, error))?;
+    let found = page.into_iter().flatten().find(|letter| letter.sequence == sequence);
+    found.ok_or_else(|| none_meant(url))
+}
+
+impl Edit {
+    fn redrive(self) -> Redrive {
+        let Self { sequence, dry_run, reader, by, target } = self;
+        let pick = Pick { sequences: vec![sequence], ..Pick::default() };
+        Redrive { pick, all: false, dry_run, rate: None, with: None, edit: true, reader, by, target }
     }
 }
 
 impl Redrive {
     async fn run(self, console: Console) -> Result<(), Problem> {
         insist_on_choice(&self.pick, self.all, "redrive")?;
-        let with = self.with.as_ref().map(|file| {
-            std::fs::read(file).map_err(|error| {
-                Problem::new(Exit::NoInput, format!("cannot read {}", file.display())).because(error)
-            })
-        });
-        let with = with.transpose()?;
-        if with.is_some() && self.pick.sequences.len() != 1 {
-            return Err(Problem::new(Exit::Usage, "--with gives the bytes of one dead letter")
+        let sequence = match self.pick.sequences.as_slice() {
+            [sequence] => Some(*sequence),
+            _ => None,
+        };
+        if (self.with.is_some() || self.edit) && sequence.is_none() {
+            return Err(Problem::new(Exit::Usage, "--with and --edit are about one dead letter")
                 .remedy("name its sequence: `jetlag dlq redrive SEQUENCE --with FILE`"));
         }
+        let with = self.with.as_deref().map(read).transpose()?;
         let (operator, url) = self.target.source.connect().await?;
-        let rows = selected(console, &operator, &url, &self.pick).await?;
-        if rows.is_empty() {
+        let with = match sequence.filter(|_| self.edit) {
+            None => with,
+            Some(sequence) => {
+                let letter = whole(&operator, &url, sequence).await?;
+                let Some(draft) = self.reader.edit(console, &letter).await? else {
+                    console.note("nothing was changed, so nothing is sent");
+                    return Ok(());
+                };
+                console.note(draft.difference.trim_end());
+                Some(draft.bytes)
+            }
+        };
+        // Also after an edit: somebody may have sent it meanwhile.
+        let work = letters::intents(&operator, &self.pick, with.as_deref());
+        let intents =
+            console.watch("reading the dead letters", work).await.map_err(|error| unreadable(&url, error))?;
+        if intents.is_empty() {
             return Err(none_meant(&url));
         }
+        if with.is_some() && was_sent(&operator, &intents).await.map_err(|error| unreadable(&url, error))? {
+            console.warn(
+                "it was sent again before, and that was interrupted before it was taken out: if it was sent with other data \
+                 than this, that counts",
+            );
+        }
         if self.dry_run {
-            let text = || format!("{}{} would be sent again\n", table(&rows), rows.len());
-            return print(self.target.output, text, &rows);
+            return foretold(self.target.output, &intents, self.rate);
         }
         let work = letters::redrive(&operator, &self.pick, with.as_deref(), self.rate, &self.by);
         let outcome = console.watch("sending", work).await.map_err(|error| interrupted(&url, error))?;
         told(self.target.output, "sent again", &outcome)
+    }
+}
+
+impl Reader {
+    /// What an editor makes of `letter`'s event; nothing if it was left as it was.
+    async fn edit(&self, console: Console, letter: &DeadLetter) -> Result<Option<draft::Draft>, Problem> {
+        let build = if self.no_build { Build::Beside } else { Build::like_this_program() };
+        let program = match self.unchecked {
+            true => None,
+            false => app::program(self.app.as_deref(), &letter.function, build, console).await?,
+        };
+        if program.is_none() {
+            console.warn(&format!(
+                "what you save is checked as an event only: the program of {} is not known here",
+                letter.function
+            ));
+        }
+        draft::edit(letter, program.as_deref()).await
+    }
+}
+
+/// Whether the trail tells already that one of them was sent again.
+async fn was_sent(operator: &Operator, intents: &[Intent]) -> Result<bool, OperatorError> {
+    for note in intents.iter().filter_map(|intent| intent.note.as_ref()) {
+        if !operator.read(EVENTS, note, 1).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Problem> {
+    std::fs::read(file).map_err(|error| {
+        Problem::new(Exit::NoInput, format!("cannot read {}", file.display())).because(error)
+    })
+}
+
+/// What would be done, letter by letter.
+fn foretold(format: Format, intents: &[Intent], rate: Option<NonZeroU32>) -> Result<(), Problem> {
+    let left = intents.iter().filter(|intent| !intent.sends).count();
+    let sent = intents.len() - left;
+    let text = || {
+        let mut text: String = intents.iter().map(Intent::in_words).collect();
+        text.push_str(&format!("nothing was sent: {sent} would be sent again, {left} would be left"));
+        if let Some(rate) = rate {
+            // The first one waits for nothing.
+            let seconds = (sent as u64).saturating_sub(1).div_ceil(u64::from(rate.get()));
+            text.push_str(&format!("; at {rate} a second it takes {seconds} s"));
+        }
+        text + "\n"
+    };
+    print(format, text, &intents)?;
+    match left {
+        0 => Ok(()),
+        left => Err(Problem::new(Exit::Failed, format!("{left} dead letters would be left where they are"))
+            .remedy(
+                "`jetlag dlq edit SEQUENCE` mends the data of one; `jetlag dlq purge SEQUENCE` removes it",
+            )),
     }
 }
 
@@ -248,7 +437,7 @@ fn told(format: Format, verb: &str, outcome: &Outcome) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(Exit::Failed, format!("{} dead letters were left where they are", outcome.left))
-        .remedy("`jetlag dlq show SEQUENCE` tells about one; `--with FILE` sends it with its data mended"))
+        .remedy("`jetlag dlq show SEQUENCE` tells about one; `jetlag dlq edit SEQUENCE` sends it with its data mended"))
 }
 
 fn none_meant(url: &str) -> Problem {

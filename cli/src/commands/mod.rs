@@ -10,6 +10,7 @@ pub mod lint;
 pub mod manifests;
 pub mod place;
 pub mod provision;
+pub mod replay;
 pub mod rescue;
 mod signals;
 pub mod trail;
@@ -74,8 +75,15 @@ pub(crate) fn print(
         Format::Text => text(),
         Format::Json => serde_json::to_string_pretty(value).map_err(|error| failed(error.into()))? + "\n",
     };
-    match io::stdout().lock().write_all(line.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failed(error)),
-        _ => Ok(()),
+    write(&line).map(drop).map_err(failed)
+}
+
+/// Writes a part of a result; whether somebody still reads it.
+pub(crate) fn write(text: &str) -> io::Result<bool> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error),
     }
 }

@@ -1,9 +1,14 @@
 //! Dead letters: which are meant, how they look, and what can be done with them.
 
+pub mod draft;
+pub mod fixture;
+mod intent;
 mod pick;
 mod work;
 
+pub use intent::{Intent, intents};
 pub use pick::Pick;
+use work::each;
 pub use work::{Outcome, Refusal, purge, redrive, select};
 
 use jetlag::{DeadLetter, rfc3339};

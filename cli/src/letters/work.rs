@@ -113,7 +113,7 @@ pub async fn purge(operator: &Operator, pick: &Pick) -> Result<Outcome, Operator
 
 /// Does `act` to every letter that `pick` means, up to the last that is there now: what is redriven and dies again comes
 /// behind that.
-async fn each(
+pub(super) async fn each(
     operator: &Operator,
     pick: &Pick,
     mut act: impl AsyncFnMut(DeadLetter) -> Result<(), OperatorError>,

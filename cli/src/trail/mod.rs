@@ -2,8 +2,11 @@
 //!
 //! [`Trail::of`] reads it; `step` makes a line of a message and knows no broker.
 
+pub(crate) mod follow;
+pub(crate) mod seal;
 mod step;
-mod table;
+mod tree;
+mod waiting;
 
 use std::collections::BTreeSet;
 
@@ -13,6 +16,7 @@ use jetlag::topology::{AUDIT, DEAD_LETTERS, EVENTS, RETRY};
 use serde::Serialize;
 
 pub use step::{DeadLetter, Retry, Step};
+pub use waiting::{Place, Waiting};
 
 use crate::streams::Origin;
 
@@ -27,6 +31,10 @@ pub struct Trail {
     pub dead_letters: Vec<DeadLetter>,
     /// Failed attempts about it that wait, or are due and not yet handled.
     pub retries: Vec<Retry>,
+    /// Events about it that a function listens to and has not answered for.
+    pub waiting: Vec<Waiting>,
+    /// Whether nothing more comes by itself: every function has answered for everything, and no retry waits.
+    pub at_rest: bool,
 }
 
 impl Trail {
@@ -36,6 +44,12 @@ impl Trail {
     /// # Errors
     /// A stream is not there, or the broker does not answer.
     pub async fn of(operator: &Operator, aggregate: &str) -> Result<Self, OperatorError> {
+        // In this order: what a function had answered for when it was asked has left its mark in what is read after that.
+        let progress = operator.progress(EVENTS).await?;
+        let waiting = matching(operator, RETRY, ">", |message| {
+            Retry::of(message).is_some_and(|retry| is_about(aggregate, &retry.input))
+        });
+        let retries: Vec<Retry> = waiting.await?.iter().filter_map(Retry::of).collect();
         let about = Subject::any_about(aggregate);
         let events = operator.read(EVENTS, about.as_str(), 1).await?;
         let mut steps: Vec<Step> = events.iter().filter_map(|event| Step::of(EVENTS, event)).collect();
@@ -51,15 +65,14 @@ impl Trail {
             steps = older;
         }
         step::time_between(&mut steps);
+        step::time_taken(&mut steps);
         let letters = matching(operator, DEAD_LETTERS, "dlq.*.*", |letter| {
             DeadLetter::of(letter).is_some_and(|letter| is_about(aggregate, &letter.input))
         });
-        let dead_letters = letters.await?.iter().filter_map(DeadLetter::of).collect();
-        let waiting = matching(operator, RETRY, ">", |message| {
-            Retry::of(message).is_some_and(|retry| is_about(aggregate, &retry.input))
-        });
-        let retries = waiting.await?.iter().filter_map(Retry::of).collect();
-        Ok(Self { aggregate: aggregate.to_owned(), steps, dead_letters, retries })
+        let dead_letters: Vec<DeadLetter> = letters.await?.iter().filter_map(DeadLetter::of).collect();
+        let waiting = waiting::waiting(&progress, &steps, &dead_letters, &retries);
+        let at_rest = waiting.is_empty() && retries.is_empty();
+        Ok(Self { aggregate: aggregate.to_owned(), steps, dead_letters, retries, waiting, at_rest })
     }
 
     /// Whether nothing at all is known.

@@ -1,8 +1,11 @@
 //! One line of a trail, made of one message.
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
 use jetlag::headers;
 use jetlag::jetstream::ReadMessage;
-use jetlag::{Envelope, Subject, rfc3339};
+use jetlag::{Attempt, Envelope, Subject, rfc3339};
 use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -21,6 +24,9 @@ pub struct Step {
     pub at: String,
     /// Milliseconds since the step before.
     pub after_ms: u64,
+    /// Milliseconds since its cause was stored, if that is about the same: the wait in the queue, failed attempts with their
+    /// waits, and the run itself.
+    pub took_ms: Option<u64>,
     /// What happened, such as `orders.placed`; `done.<function>` is the receipt of a function that told of nothing.
     #[serde(rename = "type")]
     pub kind: String,
@@ -43,7 +49,28 @@ pub struct Step {
     /// What it says.
     pub data: Value,
     #[serde(skip)]
-    stored_at: OffsetDateTime,
+    pub(super) stored_at: OffsetDateTime,
+    #[serde(skip)]
+    pub(super) payload: Bytes,
+}
+
+/// What a receipt tells of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Receipt {
+    /// Its function committed something else than an event about this.
+    Committed,
+    /// Its function gave the input up.
+    Dead {
+        /// The reason's code.
+        reason: String,
+    },
+    /// A dead letter was sent again.
+    Redriven {
+        /// Its sequence.
+        letter: u64,
+        /// Who did it.
+        by: String,
+    },
 }
 
 /// An input that was given up.
@@ -61,8 +88,15 @@ pub struct DeadLetter {
     pub error: String,
     /// How often it was tried.
     pub attempts: u64,
+    /// The failed attempts that are known, oldest first.
+    pub history: Vec<Attempt>,
     /// Its sequence in DLQ.
     pub sequence: u64,
+    /// The id that it shares with the receipt of its death.
+    #[serde(skip)]
+    pub(super) id: String,
+    #[serde(skip)]
+    pub(super) stored_at: OffsetDateTime,
 }
 
 /// A failed attempt on its way back.
@@ -78,8 +112,12 @@ pub struct Retry {
     pub attempt: Option<u32>,
     /// What went wrong last.
     pub error: String,
+    /// The failed attempts that are known, oldest first.
+    pub history: Vec<Attempt>,
     /// Its sequence in RETRY.
     pub sequence: u64,
+    #[serde(skip)]
+    pub(super) stored_at: OffsetDateTime,
 }
 
 impl Step {
@@ -93,6 +131,7 @@ impl Step {
         Some(Self {
             at: rfc3339(message.stored_at),
             after_ms: 0,
+            took_ms: None,
             kind: parts.kind,
             function: message.header(headers::FUNCTION).map(str::to_owned),
             attempt: number(message, headers::ATTEMPT),
@@ -104,7 +143,45 @@ impl Step {
             sequence: message.sequence,
             data: data.unwrap_or(Value::Null),
             stored_at: message.stored_at,
+            payload: message.payload.clone(),
         })
+    }
+
+    /// What it tells of, if it is a receipt and no event.
+    pub(super) fn receipt(&self) -> Option<Receipt> {
+        if !self.kind.starts_with("done.") {
+            return None;
+        }
+        let text = |name: &str| self.data.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();
+        Some(match self.data.get("outcome").and_then(Value::as_str) {
+            Some("dead_letter") => Receipt::Dead { reason: text("reason") },
+            Some("redriven") => Receipt::Redriven {
+                letter: self.data.get("dead_letter").and_then(Value::as_u64).unwrap_or_default(),
+                by: text("by"),
+            },
+            _ => Receipt::Committed,
+        })
+    }
+}
+
+/// Fills in how long after its cause each step came; what was sent again, how long after that.
+pub(super) fn time_taken(steps: &mut [Step]) {
+    let stored: BTreeMap<String, OffsetDateTime> =
+        steps.iter().map(|step| (step.subject.clone(), step.stored_at)).collect();
+    // By function and cause: when it was sent again last, at each point in time, since steps are in order.
+    let mut again: BTreeMap<(Option<String>, String), OffsetDateTime> = BTreeMap::new();
+    for step in steps {
+        let Some(cause) = step.cause.clone() else { continue };
+        let began = stored.get(&cause).copied();
+        let key = (step.function.clone(), cause);
+        if matches!(step.receipt(), Some(Receipt::Redriven { .. })) {
+            // A decision of its own, however long it took to come to it.
+            again.insert(key, step.stored_at);
+            continue;
+        }
+        let began = again.get(&key).copied().or(began);
+        step.took_ms = began
+            .map(|began| u64::try_from((step.stored_at - began).whole_milliseconds()).unwrap_or_default());
     }
 }
 
@@ -129,7 +206,10 @@ impl DeadLetter {
             reason: header(headers::REASON),
             error: header(headers::ERROR),
             attempts: history(message).len() as u64,
+            history: history(message),
             sequence: message.sequence,
+            id: message.subject.rsplit('.').next().unwrap_or_default().to_owned(),
+            stored_at: message.stored_at,
         })
     }
 }
@@ -138,15 +218,17 @@ impl Retry {
     /// The retry that `message` is; `None` if it does not say of what.
     pub(super) fn of(message: &ReadMessage) -> Option<Self> {
         let due = message.header(SCHEDULE_HEADER).and_then(|schedule| schedule.strip_prefix(SCHEDULE_AT));
-        let last = history(message).pop();
-        let error = last.as_ref().and_then(|attempt| attempt.get("error")).and_then(Value::as_str);
+        let history = history(message);
+        let error = history.last().map(|attempt| attempt.error.clone());
         Some(Self {
             due: due.map(str::to_owned),
             function: message.header(headers::FUNCTION).unwrap_or("?").to_owned(),
             input: input(message)?,
             attempt: number(message, headers::ATTEMPT),
-            error: error.unwrap_or("?").to_owned(),
+            error: error.unwrap_or_else(|| "?".to_owned()),
+            history,
             sequence: message.sequence,
+            stored_at: message.stored_at,
         })
     }
 }
@@ -161,7 +243,7 @@ fn input(message: &ReadMessage) -> Option<String> {
 }
 
 /// The attempts so far.
-fn history(message: &ReadMessage) -> Vec<Value> {
+fn history(message: &ReadMessage) -> Vec<Attempt> {
     let json = message.header(headers::HISTORY).and_then(|json| serde_json::from_str(json).ok());
     json.unwrap_or_default()
 }

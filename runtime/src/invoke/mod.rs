@@ -1,8 +1,10 @@
 //! One event through the true pipeline of a function's own program, on a broker in memory: no network, nothing left
 //! behind. The program reads a [`Request`] and prints a [`Report`]; `jetlag invoke` is the other end.
 
+pub(crate) mod check;
 mod doom;
 mod input;
+pub(crate) mod rerun;
 mod run;
 
 use std::collections::BTreeMap;
@@ -10,6 +12,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use check::Checked;
+pub use rerun::{Reran, Rerun};
 pub(crate) use run::run;
 
 /// What is to be run.

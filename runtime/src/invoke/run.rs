@@ -36,7 +36,7 @@ use crate::subject::Subject;
 use crate::{Source, Terms, headers, token};
 
 /// The most bytes that a request may have.
-const REQUEST_BYTES_MAX: u64 = 16 * 1024 * 1024;
+pub(super) const REQUEST_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// More deliveries than this nobody looks at.
 const DELIVERIES_MAX: usize = 100;
 
@@ -73,7 +73,7 @@ fn block_on(bindings: Bindings, request: Request) -> Result<Report, Refused> {
 }
 
 #[allow(clippy::print_stdout, reason = "the answer to a question on the command line")]
-fn print(text: &str) {
+pub(super) fn print(text: &str) {
     println!("{text}");
 }
 

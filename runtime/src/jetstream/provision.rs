@@ -12,7 +12,8 @@ const NOT_FOUND: [u64; 2] = [10059, 10014];
 /// The broker's codes that waiting mends: no leader yet, peers that are not there yet, no room, JetStream not there yet.
 const PASSING: [u64; 6] = [10008, 10009, 10005, 10023, 10039, 10076];
 /// What an operator decides, and a function that starts takes as it is.
-const SIZING: [&str; 5] = ["num_replicas", "max_age", "max_bytes", "ack_wait", "description"];
+const SIZING: [&str; 6] =
+    ["num_replicas", "max_age", "max_bytes", "ack_wait", "deliver_policy", "description"];
 /// How often two functions that add their subjects at the same time try again.
 const RACES_MAX: u32 = 20;
 

@@ -157,7 +157,7 @@ impl Operator {
 }
 
 /// The subjects that a consumer filters by.
-fn filters(info: &Value) -> Vec<String> {
+pub(super) fn filters(info: &Value) -> Vec<String> {
     let several = info.pointer("/config/filter_subjects").and_then(Value::as_array);
     let one = info.pointer("/config/filter_subject").and_then(Value::as_str);
     let several = several.into_iter().flatten().filter_map(Value::as_str);
