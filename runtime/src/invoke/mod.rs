@@ -3,6 +3,7 @@
 
 mod doom;
 mod input;
+pub(crate) mod process;
 mod run;
 
 use std::collections::BTreeMap;
