@@ -29,6 +29,8 @@ pub use fault::Fault;
 
 /// More deliveries than this mean that something goes in circles.
 const STEPS_MAX: usize = 10_000;
+/// How long things go wrong by themselves: after that everything has to come to its end.
+const STORM: Duration = Duration::from_secs(60);
 /// More time than this nobody waits for.
 const TIME_MAX: Duration = Duration::from_secs(24 * 3600);
 
@@ -124,7 +126,8 @@ impl System {
         self
     }
 
-    /// At so many of a thousand deliveries something goes wrong: one of the [`Fault`]s, as the seed decides.
+    /// In the first minute something goes wrong at so many of a thousand deliveries: one of the [`Fault`]s, as the seed
+    /// decides.
     #[must_use]
     pub const fn with_mishaps(mut self, per_mille: u32) -> Self {
         self.mishaps_per_mille = per_mille;
@@ -274,7 +277,8 @@ impl System {
             return None;
         }
         let (number, lane) = self.dice.one_of(&ready);
-        let mishap = self.dice.chance(self.mishaps_per_mille).then(|| self.dice.one_of(&Fault::MISHAPS));
+        let goes_wrong = self.now() < STORM && self.dice.chance(self.mishaps_per_mille);
+        let mishap = goes_wrong.then(|| self.dice.one_of(&Fault::MISHAPS));
         let (dice, at) = (self.dice.clone(), self.now());
         let member = self.members.get_mut(number)?;
         if let Some(mishap) = mishap {
