@@ -249,33 +249,12 @@ impl Terms {
                 faults.push(text);
             }
         };
-        let is_name = |text: &str| {
-            !text.is_empty()
-                && text.len() <= NAME_CHARS_MAX
-                && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        };
-        fault(
-            !is_name(self.name),
-            format!(
-                "the name {:?} must be 1 to {NAME_CHARS_MAX} lower-case letters, digits and -",
-                self.name
-            ),
-        );
-        fault(
-            OPERATIONS.contains(&self.name),
-            format!("the name {:?} is that of a user of operations at the broker: {OPERATIONS:?}", self.name),
-        );
+        faults_of_name(self.name).into_iter().for_each(|text| fault(true, text));
         let any = self.listens_to.iter().any(|kind| kind.name == "*.*");
         for kind in self.listens_to.iter().chain(self.emits).chain(self.admits) {
-            let name = kind.name;
-            fault(
-                !(crate::event::is_type(name) || any && name == "*.*"),
-                format!("the type {name:?} must be two words joined by a dot, such as orders.placed"),
-            );
-            fault(
-                RESERVED_DOMAINS.iter().any(|domain| name.split('.').next() == Some(domain)),
-                format!("the type {name:?} begins with a word that Jetlag uses itself: {RESERVED_DOMAINS:?}"),
-            );
+            if !(any && kind.name == "*.*") {
+                faults_of_type(kind.name).into_iter().for_each(|text| fault(true, text));
+            }
         }
         for kind in self.keeps {
             fault(
@@ -297,6 +276,41 @@ impl Terms {
 
 /// How many processes of a function an autoscaler runs at most, unless its contract says otherwise.
 pub(crate) const PROCESSES_MAX: u32 = 10;
+
+/// What is wrong with `name` as that of a function, each a sentence; empty if nothing is.
+pub fn faults_of_name(name: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    if !is_name(name) {
+        faults.push(format!(
+            "the name {name:?} must be 1 to {NAME_CHARS_MAX} lower-case letters, digits and -"
+        ));
+    }
+    if OPERATIONS.contains(&name) {
+        faults
+            .push(format!("the name {name:?} is that of a user of operations at the broker: {OPERATIONS:?}"));
+    }
+    faults
+}
+
+/// What is wrong with `name` as the type of an event, each a sentence; empty if nothing is.
+pub fn faults_of_type(name: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    if !crate::event::is_type(name) {
+        faults.push(format!("the type {name:?} must be two words joined by a dot, such as orders.placed"));
+    }
+    if RESERVED_DOMAINS.iter().any(|domain| name.split('.').next() == Some(domain)) {
+        faults.push(format!(
+            "the type {name:?} begins with a word that Jetlag uses itself: {RESERVED_DOMAINS:?}"
+        ));
+    }
+    faults
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= NAME_CHARS_MAX
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
 
 /// The longest name of a function: KEDA's and Kubernetes' names made of it stay under 63.
 pub const NAME_CHARS_MAX: usize = 40;

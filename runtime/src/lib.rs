@@ -39,7 +39,9 @@ mod watch;
 pub use core::redrive::NotRedriven;
 pub use core::rescue::{ROUNDS_PER_HORIZON, Rescued};
 
-pub use contract::{Breaker, Contract, Durability, NAME_CHARS_MAX, Source, Terms};
+pub use contract::{
+    Breaker, Contract, Durability, NAME_CHARS_MAX, Source, Terms, faults_of_name, faults_of_type,
+};
 pub use dead_letter::{Attempt, DeadLetter, NoDeadLetter};
 pub use description::{
     BreakerDescription, Description, EndpointDescription, Kind, RetryDescription, ScalingDescription,

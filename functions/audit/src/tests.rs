@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::verify::{Broken, Checkpoint, Verifier};
 
+mod pipeline;
+
 /// The AUDIT stream, and what the function has committed so far.
 #[derive(Default, Clone)]
 struct Trail {

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod pipeline;
+
 fn stocked(available: u64) -> Stock {
     Stock { available, ..Stock::default() }
 }

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use events::{Channel, OrderCancelled, OrderConfirmed};
-use jetlag::{Environment, Event, Payload};
-use notification::{Decided, Notifier, notify};
+use events::{Channel, NotificationSent, OrderCancelled, OrderConfirmed};
+use jetlag::testing::{Fault, System};
+use jetlag::{Environment, Event, Payload, Reason};
+use notification::{CONTRACT, Decided, Notifier, notify};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -213,4 +214,31 @@ fn a_url_that_cannot_be_used_is_a_fault_at_the_start() {
     ] {
         let _ = notifier(url);
     }
+}
+
+#[tokio::test]
+async fn whatever_happens_to_the_process_a_message_keeps_its_id() {
+    let faults = [Fault::TimeOut, Fault::Duplicate, Fault::CrashBeforeCommit, Fault::CrashAfterCommit];
+    for fault in faults {
+        let (hook, notifier) = Hook::open(200).await;
+        let mut system = System::of_seed(1).function(CONTRACT, notifier, notify);
+        system.fault("notification", fault);
+        system.publish(OrderConfirmed::example());
+        let course = system.run().await;
+        assert_eq!(system.events::<NotificationSent>().len(), 1, "{fault:?}\n{course}");
+        let sent = hook.sent.lock().unwrap();
+        let id = |at: usize| &sent[at].1["message_id"];
+        assert!((0..sent.len()).all(|at| id(at) == id(0)), "{fault:?}\n{course}");
+        assert!(sent.len() <= 2, "{fault:?}\n{course}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_takes_is_a_dead_letter() {
+    let (_, notifier) = Hook::open(422).await;
+    let mut system = System::of_seed(1).function(CONTRACT, notifier, notify);
+    system.publish(OrderCancelled::example());
+    let course = system.run().await;
+    assert_eq!(system.dead_letters()[0].reason, Reason::Rejected.code(), "{course}");
+    assert!(system.events::<NotificationSent>().is_empty());
 }

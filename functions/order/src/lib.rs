@@ -47,31 +47,4 @@ pub async fn decide(_: &(), event: Event<Decision>) -> Result<OrderEvent, Failur
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use jetlag::Payload;
-
-    async fn decided<P: Payload + Into<Decision>>() -> OrderEvent {
-        decide(&(), Event::of(P::example()).map(Into::into)).await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_paid_order_is_confirmed() {
-        assert_eq!(decided::<PaymentProcessed>().await, OrderEvent::Confirmed(OrderConfirmed::example()));
-    }
-
-    #[tokio::test]
-    async fn a_declined_order_and_one_out_of_stock_are_cancelled_with_the_reason() {
-        let cancelled =
-            |reason| OrderEvent::Cancelled(OrderCancelled { reason, ..OrderCancelled::example() });
-        assert_eq!(decided::<PaymentDeclined>().await, cancelled(CancelReason::PaymentDeclined));
-        assert_eq!(decided::<InventoryRejected>().await, cancelled(CancelReason::OutOfStock));
-    }
-
-    #[test]
-    fn the_contract_holds_and_nothing_is_listened_to_that_is_also_emitted() {
-        let terms = CONTRACT.terms();
-        assert_eq!(terms.faults(), Vec::<String>::new());
-        assert!(terms.listens_to.iter().all(|heard| terms.emits.iter().all(|told| told.name != heard.name)));
-    }
-}
+mod tests;

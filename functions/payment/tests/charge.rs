@@ -10,8 +10,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use events::{DeclineReason, InventoryReserved, PaymentDeclined, PaymentProcessed};
-use jetlag::{Environment, Event, Failure};
-use payment::{Gateway, Settlement, charge};
+use jetlag::testing::{Fault, System};
+use jetlag::{Environment, Event, Failure, Payload as _, Reason};
+use payment::{CONTRACT, Gateway, Settlement, charge};
 
 const APPROVED: (u16, &str) = (200, r#"{"id":"pi_1","object":"payment_intent","status":"succeeded"}"#);
 
@@ -58,7 +59,7 @@ fn gateway(url: &str) -> Gateway {
 }
 
 fn reserved(order_id: &str) -> Event<InventoryReserved> {
-    let mut order = <InventoryReserved as jetlag::Payload>::example();
+    let mut order = InventoryReserved::example();
     order.order_id = order_id.into();
     Event::of(order)
 }
@@ -177,4 +178,64 @@ async fn what_no_retry_mends_is_rejected_without_the_gateways_free_text() {
     let failed = charge(&gateway, event).await.unwrap_err();
     assert!(failed.is_reject(), "{failed}");
     assert!(desk.asked().is_empty(), "nothing is asked for");
+}
+
+/// The function in its pipeline, in front of a gateway that gives one answer, with one thing that goes wrong.
+async fn in_pipeline(answer: (u16, &'static str), fault: Option<Fault>) -> (System, Desk, String) {
+    let (desk, gateway) = Desk::open(answer, Duration::ZERO).await;
+    let mut system = System::of_seed(1).function(CONTRACT, gateway, charge);
+    if let Some(fault) = fault {
+        system.fault("payment", fault);
+    }
+    system.publish(InventoryReserved::example());
+    let course = system.run_for(Duration::from_secs(600)).await.outline();
+    (system, desk, course)
+}
+
+#[tokio::test]
+async fn whatever_happens_to_the_process_the_gateway_sees_one_key_and_one_event_comes_of_it() {
+    let faults = [
+        Fault::FailFirst(2),
+        Fault::TimeOut,
+        Fault::Duplicate,
+        Fault::CrashBeforeCommit,
+        Fault::CrashAfterCommit,
+        Fault::CrashBeforeAck,
+    ];
+    for fault in faults {
+        let (system, desk, course) = in_pipeline(APPROVED, Some(fault)).await;
+        assert_eq!(system.events::<PaymentProcessed>().len(), 1, "{fault:?}\n{course}");
+        let asked = desk.asked();
+        assert!(!asked.is_empty() && asked.len() <= 2, "{fault:?}: asked {} times\n{course}", asked.len());
+        let key = |at: usize| &asked[at].1["idempotency-key"];
+        assert!((0..asked.len()).all(|at| key(at) == key(0)), "{fault:?}\n{course}");
+    }
+}
+
+#[tokio::test]
+async fn a_charge_that_no_retry_mends_is_a_dead_letter_at_once() {
+    let error = r#"{"error":{"type":"invalid_request_error","code":"amount_too_small","message":"Bob"}}"#;
+    let (system, desk, course) = in_pipeline((400, error), None).await;
+    assert_eq!(system.dead_letters()[0].reason, Reason::Rejected.code(), "{course}");
+    assert_eq!((desk.asked().len(), system.now()), (1, Duration::ZERO), "{course}");
+}
+
+#[tokio::test]
+async fn a_charge_that_is_still_running_there_is_asked_for_again_until_it_is_given_up() {
+    let (system, desk, course) = in_pipeline((409, "{}"), None).await;
+    assert_eq!(system.dead_letters()[0].reason, Reason::AttemptsExhausted.code(), "{course}");
+    assert_eq!(desk.asked().len(), 8, "{course}");
+    assert!(course.contains("retry in 2.000 s"), "{course}");
+}
+
+#[tokio::test]
+async fn behind_an_open_breaker_an_order_spends_no_attempt() {
+    let (system, desk, course) = in_pipeline((503, ""), None).await;
+    assert!(system.dead_letters().is_empty() && system.events::<PaymentProcessed>().is_empty(), "{course}");
+    assert!(course.contains("given back"), "{course}");
+    assert!(
+        desk.asked().len() < 40,
+        "the gateway is left alone: asked {} times\n{course}",
+        desk.asked().len()
+    );
 }

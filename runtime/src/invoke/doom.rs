@@ -1,7 +1,7 @@
 //! A broker in memory, behind a process that dies once, at the point that was asked for.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -18,7 +18,7 @@ use crate::subject::Subject;
 #[derive(Debug)]
 pub(super) struct Doomed {
     still: Arc<Still>,
-    crash: Option<Crash>,
+    crash: Mutex<Option<Crash>>,
     is_dead: AtomicBool,
     /// Cancelled when the process is dead.
     pub(super) died: CancellationToken,
@@ -26,12 +26,23 @@ pub(super) struct Doomed {
 
 impl Doomed {
     pub(super) fn new(still: Arc<Still>, crash: Option<Crash>) -> Self {
-        Self { still, crash, is_dead: AtomicBool::new(false), died: CancellationToken::new() }
+        Self {
+            still,
+            crash: Mutex::new(crash),
+            is_dead: AtomicBool::new(false),
+            died: CancellationToken::new(),
+        }
+    }
+
+    /// From now on it dies at this point.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn arm(&self, crash: Crash) {
+        *self.crash.lock().unwrap_or_else(PoisonError::into_inner) = Some(crash);
     }
 
     /// Dies, if this is the point. Whoever is dead takes no further step.
     async fn step(&self, point: Crash) {
-        if self.crash == Some(point) {
+        if *self.crash.lock().unwrap_or_else(PoisonError::into_inner) == Some(point) {
             self.is_dead.store(true, Ordering::Relaxed);
         }
         if self.is_dead.load(Ordering::Relaxed) {
@@ -68,7 +79,10 @@ impl Broker for Doomed {
     }
 
     async fn give_back(&self, receipt: &Receipt, delay: Duration) {
-        self.still.give_back(receipt, delay).await;
+        // In whole seconds: a breaker goes by a real clock, and what comes of it is to be the same in every run.
+        let part = Duration::from_nanos(u64::from(delay.subsec_nanos()));
+        let whole = if part.is_zero() { delay } else { delay.saturating_sub(part) + Duration::from_secs(1) };
+        self.still.give_back(receipt, whole).await;
     }
 
     async fn in_progress(&self, receipt: &Receipt) {

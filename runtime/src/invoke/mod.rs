@@ -4,6 +4,7 @@
 pub(crate) mod check;
 mod doom;
 mod input;
+pub(crate) mod process;
 pub(crate) mod rerun;
 mod run;
 

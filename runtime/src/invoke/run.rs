@@ -10,30 +10,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
-use crate::core::admit::admit;
-use crate::core::batch::live_batch;
 use crate::core::broker::{Delivery, Message, Stored, Stream};
-use crate::core::each::live_each;
-use crate::core::engine::Engine;
-use crate::core::inbound::Inbound;
-use crate::core::life::live;
-use crate::dead_letter::Attempt;
 use crate::effects::Erased;
 use crate::event::Envelope;
 use crate::failure::Failure;
 use crate::function::{EXIT_USAGE, say};
 use crate::handler::{self, Bindings, Invoke, Running, Takes};
-use crate::invoke::doom::Doomed;
-use crate::invoke::{Committed, Crash, Delivered, Disposition, Refused, Report, Request, input};
+use crate::invoke::process::{Process, committed};
+use crate::invoke::{Disposition, Refused, Report, Request, input};
 use crate::memory::Still;
 use crate::memory::server::Receipt;
 use crate::state::State;
 use crate::subject::Subject;
-use crate::{Source, Terms, headers, token};
+use crate::{Source, Terms, headers};
 
 /// The most bytes that a request may have.
 pub(super) const REQUEST_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -97,7 +87,8 @@ pub(crate) async fn report(mut bindings: Bindings, request: Request) -> Result<R
         if deliveries.len() == DELIVERIES_MAX {
             break;
         }
-        let delivered = process.deliver(&desk, delivery).await;
+        let at = desk.elapsed();
+        let delivered = process.deliver(&still, at, vec![delivery]).await;
         let failed_on_purpose = left.load(Ordering::Relaxed) > 0
             || deliveries.len() < usize::try_from(request.fail_first).unwrap_or(usize::MAX);
         let disposition = delivered.disposition.clone();
@@ -229,137 +220,9 @@ impl Desk {
         self.consumers.insert(0, again);
     }
 
-    fn last_sequences(&self) -> [u64; 3] {
-        let streams = [Stream::Events, Stream::Retry, Stream::DeadLetters];
-        self.still.with(|server, _| streams.map(|stream| server.log(stream).last_sequence()))
-    }
-
-    fn stored_since(&self, stream: Stream, mark: u64) -> Vec<Stored> {
-        self.still.with(|server, _| {
-            let later = server.log(stream).history().filter(|entry| entry.stored.sequence > mark);
-            later.map(|entry| entry.stored.clone()).collect()
-        })
-    }
-
     fn elapsed(&self) -> Duration {
         self.still.with(|_, now| now).saturating_sub(self.began)
     }
-}
-
-/// The function's side.
-struct Process {
-    engine: Arc<Engine<Doomed>>,
-    died: CancellationToken,
-    _publishing: AbortOnDropHandle<()>,
-}
-
-impl Process {
-    fn start(bindings: Bindings, still: &Arc<Still>, crash: Option<Crash>) -> Self {
-        let broker = Arc::new(Doomed::new(Arc::clone(still), crash));
-        let died = broker.died.clone();
-        let (engine, publishing) = Engine::new(bindings, broker, CancellationToken::new());
-        Self { engine, died, _publishing: AbortOnDropHandle::new(tokio::spawn(publishing)) }
-    }
-
-    /// Takes `delivery` from its arrival to its answer, or to the death of the process.
-    async fn deliver(&self, desk: &Desk, delivery: Delivery<Receipt>) -> Delivered {
-        let terms = desk.terms;
-        let mark = desk.last_sequences();
-        let at = desk.elapsed();
-        let (delivered, receipt) = (delivery.delivered, delivery.receipt);
-        let inbound = Inbound::read(&terms, &delivery).ok();
-        let was_committed = inbound.as_ref().is_some_and(|inbound| {
-            let scope = inbound.cause.scope();
-            desk.still.with(|server, _| server.log(Stream::Events).last(&scope).is_some())
-        });
-        let engine = Arc::clone(&self.engine);
-        let life = async {
-            match delivery.stream {
-                Stream::Intake => admit(engine, delivery).await,
-                _ => match self.engine.handler.takes() {
-                    Takes::Batch => live_batch(engine, vec![delivery]).await,
-                    Takes::Each if delivered == 1 => live_each(engine, vec![delivery]).await,
-                    Takes::Each | Takes::One => live(engine, delivery).await,
-                },
-            }
-        };
-        let began = Instant::now();
-        let has_died = tokio::select! {
-            () = life => false,
-            () = self.died.cancelled() => true,
-        };
-        let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let [events, retries, letters] = mark;
-        let (events, state) = committed(&terms, &desk.stored_since(Stream::Events, events));
-        let disposition = if has_died {
-            Disposition::Crash
-        } else {
-            let retry = desk.stored_since(Stream::Retry, retries).pop();
-            let letter = desk.stored_since(Stream::DeadLetters, letters).pop();
-            disposition(desk, receipt, retry, letter, was_committed)
-        };
-        Delivered {
-            attempt: inbound.map_or(1, |inbound| inbound.input.attempt),
-            delivery: delivered,
-            at_ms: millis(at),
-            took_us,
-            disposition,
-            events,
-            state,
-        }
-    }
-}
-
-fn disposition(
-    desk: &Desk,
-    receipt: Receipt,
-    retry: Option<Stored>,
-    letter: Option<Stored>,
-    was_committed: bool,
-) -> Disposition {
-    if let Some(letter) = letter {
-        let header = |name| letter.header(name).unwrap_or_default().to_owned();
-        return Disposition::DeadLetter { reason: header(headers::REASON), error: header(headers::ERROR) };
-    }
-    if let Some(retry) = retry {
-        let history = retry.header(headers::HISTORY).and_then(|json| serde_json::from_str(json).ok());
-        let last = history.and_then(|mut history: Vec<Attempt>| history.pop());
-        let due = desk.still.with(|server, now| server.next_retry().unwrap_or(now).saturating_sub(now));
-        return Disposition::Retry {
-            after_ms: millis(due),
-            error: last.map(|attempt| attempt.error).unwrap_or_default(),
-        };
-    }
-    let is_held = desk
-        .still
-        .with(|server, _| server.consumer(receipt.consumer).is_some_and(|consumer| consumer.in_flight() > 0));
-    if is_held { Disposition::Release } else { Disposition::Ack { already: was_committed } }
-}
-
-/// Events and state among `stored`; receipts are bookkeeping.
-fn committed(terms: &Terms, stored: &[Stored]) -> (Vec<Committed>, Vec<Committed>) {
-    let (mut events, mut state) = (Vec::new(), Vec::new());
-    for message in stored {
-        let subject = message.subject.to_string();
-        if let Some((kind, key)) = state_key(terms, &message.subject) {
-            let data = serde_json::from_slice(&message.payload).unwrap_or_else(|_| RawValue::NULL.to_owned());
-            state.push(Committed { subject, kind, key, data });
-        } else if let Some(envelope) =
-            Envelope::read(&message.payload).ok().filter(|_| !subject.starts_with("done."))
-        {
-            let Envelope { kind, aggregate_id: key, data, .. } = envelope;
-            events.push(Committed { subject, kind, key, data });
-        }
-    }
-    (events, state)
-}
-
-/// The kind and the key that a subject of the function's own state names.
-fn state_key(terms: &Terms, subject: &Subject) -> Option<(String, String)> {
-    let token = subject.as_str().strip_prefix("state.")?.strip_prefix(terms.name)?.strip_prefix('.')?;
-    let whole = token::decode(token)?;
-    let (kind, key) = whole.split_once('/')?;
-    terms.keeps.contains(&kind).then(|| (kind.to_owned(), key.to_owned()))
 }
 
 fn put_state(still: &Still, terms: &Terms, key: &str, value: &RawValue) -> Result<(), Refused> {
@@ -381,10 +244,6 @@ fn state_of(still: &Still, terms: &Terms) -> BTreeMap<String, Box<RawValue>> {
     });
     let (_, state) = committed(terms, &stored);
     state.into_iter().map(|value| (format!("{}/{}", value.kind, value.key), value.data)).collect()
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{
     error::Error,
     future::IntoFuture,
     io::{self, Write},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     pin::pin,
     process::ExitCode,
     time::Duration,
@@ -44,6 +44,13 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
+}
+
+/// Serves on a free port within this process, for as long as its runtime lives.
+pub(crate) async fn open(router: Router) -> Result<SocketAddr, Failure> {
+    let (listener, address) = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+    tokio::spawn(axum::serve(listener, router).into_future());
+    Ok(address)
 }
 
 /// Prints the ready line of one listener, which whoever started the process waits for.

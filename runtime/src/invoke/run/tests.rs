@@ -3,7 +3,7 @@ use std::sync::atomic::AtomicUsize;
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::invoke::{Input, Parts};
+use crate::invoke::{Crash, Delivered, Input, Parts};
 use crate::{Contract, Effects, Event, Payload, Stored as _, kind_of};
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -159,6 +159,11 @@ impl Consumer {
         held.or_else(|| self.find_new(log).then_some(self.cursor))
     }
 
+    /// Whether the input under `sequence` is delivered and not acknowledged.
+    pub(crate) fn holds(&self, sequence: u64) -> bool {
+        self.held.contains_key(&sequence)
+    }
+
     /// How many inputs are delivered and not acknowledged.
     pub(crate) fn in_flight(&self) -> usize {
         self.held.len()

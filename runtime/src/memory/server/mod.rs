@@ -247,15 +247,21 @@ impl Server {
 
     /// The server comes back from a crash, and has forgotten up to `count` acknowledgements of each consumer.
     pub(crate) fn forget_acks(&mut self, count: usize) {
+        for number in 0..self.consumers.len() {
+            self.forget_acks_of(number, count);
+        }
+    }
+
+    /// The same for one consumer.
+    pub(crate) fn forget_acks_of(&mut self, number: usize, count: usize) {
         self.is_stirred = true;
-        for consumer in &mut self.consumers {
-            let stream = consumer.stream;
-            for sequence in consumer.forget_acks(count) {
-                match stream {
-                    Stream::Retry => self.retry.restore(sequence),
-                    Stream::Intake => self.intake.restore(sequence),
-                    Stream::Events | Stream::DeadLetters | Stream::Audit => {}
-                }
+        let Some(consumer) = self.consumers.get_mut(number) else { return };
+        let stream = consumer.stream;
+        for sequence in consumer.forget_acks(count) {
+            match stream {
+                Stream::Retry => self.retry.restore(sequence),
+                Stream::Intake => self.intake.restore(sequence),
+                Stream::Events | Stream::DeadLetters | Stream::Audit => {}
             }
         }
     }
@@ -345,6 +351,11 @@ impl Server {
     /// When the next message that waits comes up.
     pub(crate) fn next_retry(&self) -> Option<Duration> {
         self.waiting.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    /// When the message under `sequence` comes up, if it waits.
+    pub(crate) fn due_of_retry(&self, sequence: u64) -> Option<Duration> {
+        self.waiting.keys().find(|(_, waiting)| *waiting == sequence).map(|(due, _)| *due)
     }
 
     fn wake_retries(&mut self, now: Duration) {

@@ -54,3 +54,12 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let gateway = Arc::new(routes::Gateway::new(till, options.switches));
     server::serve(listener, routes::router(gateway), termination).await
 }
+
+/// Serves on a free port within this process, for as long as its runtime lives: for a test that wires functions together.
+///
+/// # Errors
+/// There is no free port.
+pub async fn open(decline: DeclineRules) -> Result<SocketAddr, Failure> {
+    let till = till::Till::open(None, decline)?;
+    server::open(routes::router(Arc::new(routes::Gateway::new(till, Switches::default())))).await
+}

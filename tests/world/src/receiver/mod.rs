@@ -49,3 +49,12 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     mail.abort();
     ended
 }
+
+/// Serves HTTP on a free port within this process, for as long as its runtime lives: for a test that wires functions
+/// together.
+///
+/// # Errors
+/// There is no free port.
+pub async fn open() -> Result<SocketAddr, Failure> {
+    server::open(http::router(Arc::new(post::Post::open(None, Switches::default())?))).await
+}
