@@ -15,6 +15,8 @@ mod invoked;
 pub mod letters;
 pub mod orders;
 pub mod problem;
+pub mod status;
 pub mod streams;
 pub mod supervisor;
+pub mod top;
 pub mod trail;

@@ -48,6 +48,7 @@ Exit codes:
 
 /// Show one dead letter whole: reason, attempts, headers, bytes
 #[derive(Debug, Args)]
+#[command(after_help = SHOW_EXAMPLES)]
 struct Show {
     /// Its sequence, as `jetlag dlq list` shows it
     #[arg(value_name = "SEQUENCE")]
@@ -55,6 +56,14 @@ struct Show {
     #[command(flatten)]
     target: Target,
 }
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  jetlag dlq show 17
+  jetlag dlq show 17 -o json | jq .payload
+
+Exit codes:
+  0 shown    64 usage    66 it is not there, or nothing runs    69 no answer    78 denied by the broker";
 
 /// Send dead letters to their functions again
 ///
@@ -104,6 +113,7 @@ Exit codes:
 
 /// Delete dead letters for good
 #[derive(Debug, Args)]
+#[command(after_help = PURGE_EXAMPLES)]
 struct Purge {
     #[command(flatten)]
     pick: Pick,
@@ -119,6 +129,15 @@ struct Purge {
     #[command(flatten)]
     target: Target,
 }
+
+const PURGE_EXAMPLES: &str = "\
+Examples:
+  jetlag dlq purge 17                                         that one; it asks first
+  jetlag dlq purge --reason invalid_data --until 7d --yes     those that are older than a week, without asking
+
+Exit codes:
+  0 purged    1 some were left    64 usage    66 none is meant    69 no answer    78 denied by the broker
+  130 the answer was no";
 
 impl Dlq {
     /// Does what is asked.
