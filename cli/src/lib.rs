@@ -19,6 +19,8 @@ pub mod orders;
 pub mod problem;
 mod replay;
 mod sealed;
+pub mod status;
 pub mod streams;
 pub mod supervisor;
+pub mod top;
 pub mod trail;

@@ -2,18 +2,22 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use jetlag_cli::commands::audit::Audit;
 use jetlag_cli::commands::check::Check;
+use jetlag_cli::commands::completions::Completions;
 use jetlag_cli::commands::demo::Demo;
 use jetlag_cli::commands::dlq::Dlq;
 use jetlag_cli::commands::invoke::Invoke;
 use jetlag_cli::commands::lint::Lint;
+use jetlag_cli::commands::man::Man;
 use jetlag_cli::commands::manifests::Manifests;
 use jetlag_cli::commands::place::Place;
 use jetlag_cli::commands::provision::Provision;
 use jetlag_cli::commands::replay::Replay;
 use jetlag_cli::commands::rescue::Rescue;
+use jetlag_cli::commands::status::Status;
+use jetlag_cli::commands::top::Top;
 use jetlag_cli::commands::trail::Trail;
 use jetlag_cli::commands::up::Up;
 use jetlag_cli::console::Console;
@@ -33,6 +37,8 @@ enum Command {
     Up(Up),
     Invoke(Invoke),
     Place(Place),
+    Status(Status),
+    Top(Top),
     Trail(Trail),
     Dlq(Dlq),
     Replay(Replay),
@@ -42,6 +48,8 @@ enum Command {
     Lint(Lint),
     Manifests(Manifests),
     Provision(Provision),
+    Completions(Completions),
+    Man(Man),
 }
 
 const EXAMPLES: &str = "\
@@ -50,6 +58,8 @@ Examples:
   jetlag up                                              run the whole application here
   jetlag invoke payment                                  one event through one function, without a broker
   jetlag place data/online-retail/orders-2010-12.csv     give it real orders
+  jetlag status                                          how everything is, what looks wrong, and what to do
+  jetlag top                                             the same, again and again
   jetlag trail 536365                                    what happened to one of them
   jetlag dlq list                                        what was given up, and why
   jetlag replay payment --from 2h                        what it would do today with what it had
@@ -72,6 +82,8 @@ async fn main() -> ExitCode {
         Command::Up(up) => up.run(console).await,
         Command::Invoke(invoke) => invoke.run(console).await,
         Command::Place(place) => place.run(console).await,
+        Command::Status(status) => status.run(console).await,
+        Command::Top(top) => top.run(console).await,
         Command::Trail(trail) => trail.run(console).await,
         Command::Dlq(dlq) => dlq.run(console).await,
         Command::Replay(replay) => replay.run(console).await,
@@ -81,6 +93,8 @@ async fn main() -> ExitCode {
         Command::Manifests(manifests) => manifests.run(console).await,
         Command::Provision(provision) => provision.run(console).await,
         Command::Rescue(rescue) => rescue.run(console).await,
+        Command::Completions(completions) => completions.run(Cli::command()),
+        Command::Man(man) => man.run(Cli::command(), console),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -95,4 +109,35 @@ async fn main() -> ExitCode {
 fn told(usage: &clap::Error) -> ExitCode {
     let _ = usage.print();
     if usage.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The commands that do something, each with its words.
+    fn leaves(command: &clap::Command, words: &str, found: &mut Vec<(String, clap::Command)>) {
+        let mut inside = command.get_subcommands().filter(|inner| inner.get_name() != "help").peekable();
+        if inside.peek().is_none() {
+            found.push((words.to_owned(), command.clone()));
+        }
+        for inner in inside {
+            leaves(inner, &format!("{words} {}", inner.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn every_command_has_examples_and_exit_codes_and_its_flags_fit_together() {
+        Cli::command().debug_assert();
+        let mut found = Vec::new();
+        leaves(&Cli::command(), "jetlag", &mut found);
+        assert!(found.len() > 15, "{}", found.len());
+        for (words, command) in found {
+            let help = command.clone().render_long_help().to_string();
+            let examples = help.split("\nExamples:\n").nth(1).unwrap_or_default();
+            assert!(examples.contains(&format!("  {words}")), "`{words} --help` has no example of itself");
+            assert!(help.contains("\nExit codes:\n"), "`{words} --help` does not say how it exits");
+            assert!(command.get_about().is_some(), "`{words}` does not say what it does");
+        }
+    }
 }

@@ -60,7 +60,7 @@ async fn a_trail_is_whole_also_when_its_beginning_is_in_the_audit_trail_only() {
     let shop = Shop::new();
     let running = App::start(shop.options()).await.unwrap();
     let jetstream = trade(&running).await;
-    let source = Source { url: running.broker_url(), data: None };
+    let source = Source { url: running.broker_url(), ..Source::default() };
     let (operator, _) = source.connect().await.unwrap();
 
     let steps = async || {

@@ -36,7 +36,7 @@ pub struct Secret(String);
 
 impl Secret {
     /// Keeps `value` from being shown.
-    pub(crate) const fn of(value: String) -> Self {
+    pub const fn of(value: String) -> Self {
         Self(value)
     }
 

@@ -188,6 +188,7 @@ Exit codes:
 
 /// Delete dead letters for good
 #[derive(Debug, Args)]
+#[command(after_help = PURGE_EXAMPLES)]
 struct Purge {
     #[command(flatten)]
     pick: Pick,
@@ -203,6 +204,15 @@ struct Purge {
     #[command(flatten)]
     target: Target,
 }
+
+const PURGE_EXAMPLES: &str = "\
+Examples:
+  jetlag dlq purge 17                                         that one; it asks first
+  jetlag dlq purge --reason invalid_data --until 7d --yes     those that are older than a week, without asking
+
+Exit codes:
+  0 purged    1 some were left    64 usage    66 none is meant    69 no answer    78 denied by the broker
+  130 the answer was no";
 
 impl Dlq {
     /// Does what is asked.

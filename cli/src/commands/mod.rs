@@ -2,17 +2,21 @@
 
 pub mod audit;
 pub mod check;
+pub mod completions;
 pub mod demo;
 pub mod dlq;
 pub mod invoke;
 mod launch;
 pub mod lint;
+pub mod man;
 pub mod manifests;
 pub mod place;
 pub mod provision;
 pub mod replay;
 pub mod rescue;
 mod signals;
+pub mod status;
+pub mod top;
 pub mod trail;
 pub mod up;
 

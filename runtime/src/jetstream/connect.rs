@@ -8,6 +8,7 @@ use async_nats::{ConnectErrorKind, ConnectOptions, ServerAddr};
 
 use crate::jetstream::api::Caller;
 use crate::jetstream::link::{Observer, reconnect_delay};
+use crate::jetstream::login::{Login, Tls};
 use crate::jetstream::user::User;
 use crate::{Environment, Secret, permissions};
 
@@ -25,11 +26,10 @@ pub struct Connection {
     /// For people: without a password.
     url: String,
     servers: Secret,
-    credentials: Option<PathBuf>,
-    nkey: Option<Secret>,
-    ca: Option<PathBuf>,
-    certificate: Option<PathBuf>,
-    key: Option<PathBuf>,
+    login: Login,
+    tls: Tls,
+    /// What the subjects begin with on which answers are heard, if not with what the user's name makes of it.
+    inbox: Option<String>,
 }
 
 /// Why there is no connection.
@@ -103,14 +103,37 @@ impl Connection {
         if credentials.is_some() && nkey.is_some() {
             env.fault("NATS_CREDS, NATS_NKEY", "both are set; connect as one user");
         }
-        Self { credentials, nkey, ca, certificate, key, ..Self::to(url) }
+        let login = match (credentials, nkey) {
+            (Some(path), _) => Login::Credentials(path),
+            (None, Some(seed)) => Login::Nkey(seed),
+            (None, None) => Login::OfAddress,
+        };
+        Self::to(url).with_login(login).with_tls(Tls { ca, client: certificate.zip(key), first: false })
     }
 
     /// A connection to `url`, which may name a user: `nats://user:password@host:4222`, or `nats://token@host:4222`.
     pub fn to(url: impl Into<String>) -> Self {
         let servers = Secret::of(url.into());
         let url = servers.expose().split(',').map(without_user).collect::<Vec<_>>().join(",");
-        Self { url, servers, credentials: None, nkey: None, ca: None, certificate: None, key: None }
+        Self { url, servers, login: Login::default(), tls: Tls::default(), inbox: None }
+    }
+
+    /// The same as this user.
+    #[must_use]
+    pub fn with_login(self, login: Login) -> Self {
+        Self { login, ..self }
+    }
+
+    /// The same, encrypted like this.
+    #[must_use]
+    pub fn with_tls(self, tls: Tls) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// The same, hearing answers on subjects that begin with `prefix`: for users that may subscribe to no others.
+    #[must_use]
+    pub fn with_inbox(self, prefix: impl Into<String>) -> Self {
+        Self { inbox: Some(prefix.into()), ..self }
     }
 
     /// Where, without a password.
@@ -156,6 +179,9 @@ impl Connection {
 
     /// The user that the address names, with a password; the first one is meant for all servers.
     fn user(&self) -> Option<String> {
+        if let Some(user) = self.login.user() {
+            return Some(user);
+        }
         let mut servers =
             self.servers.expose().split(',').filter_map(|url| url.trim().parse::<ServerAddr>().ok());
         let server = servers.find(|server| server.has_user_pass() && server.password().is_some())?;
@@ -166,7 +192,7 @@ impl Connection {
         let observer = Arc::new(observer);
         let mut options = ConnectOptions::new()
             .name(name)
-            .custom_inbox_prefix(permissions::inbox(name))
+            .custom_inbox_prefix(self.inbox.clone().unwrap_or_else(|| permissions::inbox(name)))
             .connection_timeout(CONNECT_TIMEOUT)
             .ping_interval(PING_INTERVAL)
             .reconnect_delay_callback(reconnect_delay)
@@ -177,29 +203,16 @@ impl Connection {
         // The client itself passes over a user in the address. The first one is meant for all.
         let servers =
             self.servers.expose().split(',').filter_map(|url| url.trim().parse::<ServerAddr>().ok());
-        if let Some(server) = servers.into_iter().find(ServerAddr::has_user_pass) {
+        if let Some(server) = servers.into_iter().find(ServerAddr::has_user_pass)
+            && matches!(self.login, Login::OfAddress)
+        {
             let user = server.username().unwrap_or_default().to_owned();
             options = match server.password() {
                 Some(password) => options.user_and_password(user, password.to_owned()),
                 None => options.token(user),
             };
         }
-        if let Some(path) = &self.credentials {
-            options = options
-                .credentials_file(path)
-                .await
-                .map_err(|source| ConnectError::Credentials { path: path.clone(), source })?;
-        }
-        if let Some(seed) = &self.nkey {
-            options = options.nkey(seed.expose().to_owned());
-        }
-        if let Some(ca) = &self.ca {
-            options = options.add_root_certificates(ca.clone()).require_tls(true);
-        }
-        if let (Some(certificate), Some(key)) = (&self.certificate, &self.key) {
-            options = options.add_client_certificate(certificate.clone(), key.clone());
-        }
-        Ok(options)
+        Ok(self.tls.put_into(self.login.put_into(options).await?))
     }
 }
 

@@ -279,38 +279,39 @@ pub(super) async fn read_some(
     from: u64,
     most: usize,
 ) -> Result<Vec<ReadMessage>, OperatorError> {
+    let ask = serde_json::json!({"batch": most, "seq": from, "next_by_subj": filter});
+    Ok(gather(caller, stream, &ask).await?.0)
+}
+
+/// The messages of `stream` that the broker sends for `ask`, up to the end of the batch, and how many more there are.
+pub(super) async fn gather(
+    caller: &Caller,
+    stream: &str,
+    ask: &Value,
+) -> Result<(Vec<ReadMessage>, u64), OperatorError> {
     let no_answer = |why: &dyn std::fmt::Display| OperatorError::NoAnswer(why.to_string());
     let client = &caller.client;
     let inbox = client.new_inbox();
     let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| no_answer(&error))?;
-    let ask = serde_json::json!({"batch": most, "seq": from, "next_by_subj": filter}).to_string();
     let subject = format!("$JS.API.DIRECT.GET.{stream}");
-    client.publish_with_reply(subject.clone(), inbox, ask.into()).await.map_err(|error| no_answer(&error))?;
+    client
+        .publish_with_reply(subject.clone(), inbox, ask.to_string().into())
+        .await
+        .map_err(|error| no_answer(&error))?;
     let collect = async {
-        let mut messages = Vec::new();
+        let (mut messages, mut left) = (Vec::new(), 0);
         while let Some(message) = answers.next().await {
+            let header = |name| message.headers.as_ref().and_then(|headers| headers.get(name));
+            left = header("Nats-Num-Pending").and_then(|text| text.as_str().parse().ok()).unwrap_or(left);
             match message.status.map(|status| status.as_u16()) {
                 // The end of the batch, or nothing that matches.
-                Some(204 | 404) => return Ok(messages),
+                Some(204 | 404) => return Ok((messages, left)),
                 Some(503) => return Err(no_answer(&format!("is there a stream {stream}?"))),
                 _ => {}
             }
-            let stored_at =
-                message.headers.as_ref().and_then(|h| h.get("Nats-Time-Stamp")).and_then(|text| {
-                    OffsetDateTime::parse(text.as_str(), &time::format_description::well_known::Rfc3339).ok()
-                });
-            let stored = stored(message).map_err(|error| no_answer(&error))?;
-            if let Some(stored) = stored {
-                messages.push(ReadMessage {
-                    subject: stored.subject.to_string(),
-                    sequence: stored.sequence,
-                    stored_at: stored_at.unwrap_or(OffsetDateTime::UNIX_EPOCH),
-                    headers: stored.headers,
-                    payload: stored.payload,
-                });
-            }
+            messages.extend(read_message(message)?);
         }
-        Ok(messages)
+        Ok((messages, left))
     };
     tokio::select! {
         biased;
@@ -318,6 +319,22 @@ pub(super) async fn read_some(
             .map_err(|_| no_answer(&format!("no end of a batch of {stream} within {READ_TIMEOUT:?}")))?,
         why = caller.denial(&subject) => Err(OperatorError::Denied(why)),
     }
+}
+
+/// A message as a direct answer has it; nothing if there is none.
+pub(super) fn read_message(message: async_nats::Message) -> Result<Option<ReadMessage>, OperatorError> {
+    let stored_at =
+        message.headers.as_ref().and_then(|headers| headers.get("Nats-Time-Stamp")).and_then(|text| {
+            OffsetDateTime::parse(text.as_str(), &time::format_description::well_known::Rfc3339).ok()
+        });
+    let stored = stored(message).map_err(|error| OperatorError::NoAnswer(error.to_string()))?;
+    Ok(stored.map(|stored| ReadMessage {
+        subject: stored.subject.to_string(),
+        sequence: stored.sequence,
+        stored_at: stored_at.unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        headers: stored.headers,
+        payload: stored.payload,
+    }))
 }
 
 /// Deletes one message; one that is not there is no error.

@@ -1,7 +1,7 @@
 //! The users of operations: what makes streams, what carries on, who looks and mends, and who publishes from outside.
 
 use super::{Permissions, lanes};
-use crate::topology::{ADVISORIES, DEAD_LETTERS, EVENTS, INTAKE, RETRY, Sizing, Topology};
+use crate::topology::{ADVISORIES, AUDIT, DEAD_LETTERS, EVENTS, INTAKE, RETRY, Sizing, Topology};
 use crate::{Description, Source};
 
 /// Makes streams and consumers: `jetlag provision`.
@@ -107,6 +107,14 @@ fn operator(functions: &[Description]) -> Permissions {
     for stream in &topology.streams {
         user.may_publish(format!("$JS.API.STREAM.INFO.{}", stream.name), SEE_STREAM);
         user.may_publish(format!("$JS.API.DIRECT.GET.{}", stream.name), "read the stream");
+    }
+    // Whether anything is admitted is asked for all.
+    user.may_publish(format!("$JS.API.STREAM.INFO.{INTAKE}"), SEE_STREAM);
+    for stream in [EVENTS, RETRY, AUDIT, INTAKE] {
+        user.may_publish(
+            format!("$JS.API.CONSUMER.LIST.{stream}"),
+            "see which functions there are, and how far they have come",
+        );
     }
     for stream in [EVENTS, RETRY, DEAD_LETTERS] {
         user.may_publish(
