@@ -11,6 +11,7 @@ pub mod manifests;
 pub mod place;
 pub mod provision;
 pub mod rescue;
+mod scale;
 mod signals;
 pub mod trail;
 pub mod up;
