@@ -291,3 +291,81 @@ async fn nothing_outlives_a_command_that_is_killed() {
     let ended = until("the command ends", async || next.try_wait().unwrap()).await;
     assert!(ended.success(), "{ended}");
 }
+
+/// A ScaledObject of the clerk.
+const SCALED: &str = "{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {name: clerk}, spec: {
+    scaleTargetRef: {name: clerk}, pollingInterval: 5, maxReplicaCount: 2, triggers: [
+    {type: nats-jetstream, name: told, metadata: {stream: INTAKE, consumer: clerk, lagThreshold: '1'}}]}}";
+
+impl Shop {
+    /// `up --scale`, as fast as it goes, by an object in a file of its own.
+    fn scaled(&self, object: &str) -> Command {
+        let file = self.manifest().with_file_name("clerk.yaml");
+        std::fs::write(&file, object).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_jetlag"));
+        command
+            .args(["up", "--port-base", "0", "--nats-port", "0", "--scale", "--speed", "100", "-o", "json", "--app"])
+            .arg(self.manifest())
+            .arg("--data")
+            .arg(self.data())
+            .arg("--scale-by")
+            .arg(file)
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+#[tokio::test]
+async fn a_scaled_function_starts_when_it_has_lag_and_every_change_is_an_object_on_a_line() {
+    let shop = Shop::new();
+    let output = shop.data().with_extension("jsonl");
+    let mut command = shop.scaled(SCALED).stdout(std::fs::File::create(&output).unwrap()).spawn().unwrap();
+    let lines = || -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(&output).unwrap();
+        text.split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'))
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let up = until("it is up", async || lines().into_iter().next()).await;
+    let names: Vec<_> = up["processes"].as_array().unwrap().iter().map(|entry| &entry["name"]).collect();
+    assert_eq!(names, ["broker", "bank", "shop-till"], "{up}: who reads nothing runs, and the clerk does not");
+    assert_eq!(up["kind"], "up");
+
+    let client = async_nats::connect(up["broker_url"].as_str().unwrap()).await.unwrap();
+    let jetstream = async_nats::jetstream::new(client);
+    for _ in 0..2 {
+        jetstream.publish("sales.told", "{}".into()).await.unwrap().await.unwrap();
+    }
+    let ready = |count: u64| lines().into_iter().find(|line| line["kind"] == "change" && line["ready"] == count);
+    until("two processes are ready", async || ready(2)).await;
+    let changes: Vec<_> = lines().into_iter().filter(|line| line["change"] == "replicas").collect();
+    let steps: Vec<_> = changes.iter().map(|line| (&line["before"], &line["replicas"], &line["by"])).collect();
+    assert_eq!(steps, [(&0.into(), &1.into(), &"keda".into()), (&1.into(), &2.into(), &"hpa".into())]);
+    assert_eq!(changes[0]["function"], "shop-clerk");
+    assert!(changes.iter().all(|line| line["lag"]["told"].as_u64() >= Some(1)), "{changes:?}");
+    assert_eq!(status(&shop.data()).unwrap().processes.len(), 5);
+
+    signal(command.id(), "INT");
+    let ended = until("the command ends", async || command.try_wait().unwrap()).await;
+    assert!(ended.success(), "{ended}");
+    let summary = lines().pop().unwrap();
+    assert_eq!((&summary["kind"], &summary["functions"]["shop-clerk"]["replicas_most"]), (&"summary".into(), &2.into()));
+    assert_eq!(summary["functions"]["shop-clerk"]["woken"], 1);
+}
+
+#[test]
+fn an_object_that_cannot_be_followed_is_told_before_anything_starts() {
+    let shop = Shop::new();
+    let refused = |object: &str| {
+        let output = shop.scaled(object).output().unwrap();
+        assert!(output.stdout.is_empty());
+        assert_eq!(status(&shop.data()), None);
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, told) = refused(&SCALED.replace("ScaledObject", "ScaledJob"));
+    assert!(code == Some(65) && told.contains("there is no ScaledObject in"), "{told}");
+    let (code, told) = refused(&SCALED.replace("consumer: clerk", "consumer: clark"));
+    assert!(code == Some(65) && told.contains("the consumer clark on INTAKE, which no function has"), "{told}");
+    assert!(told.contains("clerk on EVENTS, clerk on RETRY, clerk on INTAKE"), "{told}");
+}

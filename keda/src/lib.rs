@@ -27,4 +27,4 @@ mod workload;
 pub use contracts::Contracts;
 pub use deploy::Deploy;
 pub use manifests::{HEADER, Unwritable, files};
-pub use scaling::lag_threshold;
+pub use scaling::{generated, lag_threshold};

@@ -6,6 +6,7 @@ use jetlag::{Description, Source};
 use crate::deploy::Deploy;
 use crate::document::Document;
 use crate::function::NAMESPACE;
+use crate::given::{self, Given, Unreadable};
 use crate::kube::identity::{Meta, Object};
 use crate::kube::scaled_object::{
     Advanced, AuthRef, Fallback, HpaBehavior, HpaConfig, HpaPolicy, HpaRules, ScaledObjectSpec, Target,
@@ -33,6 +34,14 @@ pub(crate) const SCALE_UP_PERIOD_S: u64 = 15;
 pub fn lag_threshold(function: &Description) -> u32 {
     let twice = u32::try_from(function.concurrency.saturating_mul(2)).unwrap_or(u32::MAX);
     function.scaling.lag.unwrap_or(twice)
+}
+
+/// The ScaledObject that is generated for `function`, as one that was written: for who decides by what is written.
+///
+/// # Errors
+/// What is generated cannot be read: a fault of this crate.
+pub fn generated(function: &Description) -> Result<Vec<Given>, Unreadable> {
+    given::read(&scaled_object(function, &Deploy::default()).text())
 }
 
 /// The ScaledObject of `function`, with a trigger for each consumer that it has.

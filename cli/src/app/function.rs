@@ -1,11 +1,13 @@
 //! A function as a process: told its port and its broker, up when it says that it is ready.
 
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use reqwest::{Client, StatusCode};
 
-use crate::problem::Problem;
+use crate::problem::{Exit, Problem};
 use crate::supervisor::process::Output;
 use crate::supervisor::{Addresses, Kind, Launch, Service};
 
@@ -26,16 +28,50 @@ const FOREIGN_CREDENTIALS: &[&str] = &["NATS_CREDS", "NATS_NKEY", "NATS_CA", "NA
 pub(crate) struct Function {
     pub(crate) name: String,
     pub(crate) program: PathBuf,
-    pub(crate) port: u16,
+    pub(crate) port: Port,
     /// Its environment besides `PORT`.
     pub(crate) env: Vec<(String, String)>,
     pub(crate) directory: PathBuf,
     pub(crate) client: Client,
 }
 
+/// Where a process answers HTTP.
+#[derive(Debug)]
+pub(crate) enum Port {
+    /// It was told to others.
+    Fixed(u16),
+    /// Any that is free: chosen at each start that follows one which did not succeed.
+    Any(AtomicU16),
+}
+
+impl Port {
+    /// Any that is free.
+    pub(crate) const fn any() -> Self {
+        Self::Any(AtomicU16::new(0))
+    }
+
+    fn number(&self) -> u16 {
+        match self {
+            Self::Fixed(port) => *port,
+            Self::Any(port) => port.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Chooses one, where nobody has.
+    fn choose(&self) -> Result<u16, Problem> {
+        if let Self::Any(port) = self {
+            let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+            let free = free
+                .map_err(|error| Problem::new(Exit::Unavailable, "there is no free port").because(error))?;
+            port.store(free.port(), Ordering::Relaxed);
+        }
+        Ok(self.number())
+    }
+}
+
 impl Function {
     fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}", self.port.number())
     }
 }
 
@@ -48,9 +84,10 @@ impl Service for Function {
         Kind::Function
     }
 
-    fn launch(&self, _: &Addresses) -> Result<Launch, Problem> {
+    fn launch(&self, known: &Addresses) -> Result<Launch, Problem> {
         let mut env = self.env.clone();
-        env.push(("PORT".to_owned(), self.port.to_string()));
+        let port = if known.is_empty() { self.port.choose()? } else { self.port.number() };
+        env.push(("PORT".to_owned(), port.to_string()));
         Ok(Launch {
             program: self.program.clone(),
             args: Vec::new(),

@@ -10,8 +10,10 @@ mod manifest;
 mod plan;
 mod ports;
 mod provision;
+mod recipe;
 mod rescuer;
 mod running;
+mod scaling;
 mod template;
 
 use std::collections::BTreeMap;
@@ -27,19 +29,23 @@ pub use bench::Bench;
 pub use build::Build;
 pub use running::Running;
 
+pub use crate::supervisor::process_name;
+
 use crate::broker::{self, Broker, Places};
 use crate::console::Console;
 use crate::http;
 use crate::problem::{Exit, Problem};
+use crate::scaler;
 use crate::supervisor::lock::DataLock;
 use crate::supervisor::spawn::Spawner;
-use crate::supervisor::{Addresses, Board, leftovers};
+use crate::supervisor::{Addresses, Board, Group, door_name, leftovers};
 use build::Executables;
 use companion::Companion;
-use function::Function;
 use manifest::Program;
 use plan::Plan;
 use ports::Ports;
+use recipe::Recipe;
+use scaling::{Functions, Scaled, Scaling};
 use template::Scope;
 
 /// What the streams may take on disk together. A server that runs into this stops JetStream altogether, so it is
@@ -86,6 +92,9 @@ pub struct Options {
     pub replicas: u16,
     /// How many processes of one function, by its name, if it is another number.
     pub replicas_of: BTreeMap<String, u16>,
+    /// Scale functions by their lag instead, from none, as KEDA and the HPA do; what says how many processes then counts for
+    /// nothing.
+    pub scale: Option<scaler::Options>,
     /// The broker has everything on disk before it acknowledges it (`sync_interval: always`).
     pub sync_always: bool,
     /// Where progress is told.
@@ -108,6 +117,7 @@ impl Options {
             env_of: BTreeMap::new(),
             replicas: 1,
             replicas_of: BTreeMap::new(),
+            scale: None,
             sync_always: false,
             console: Console::stderr(),
         }
@@ -162,6 +172,8 @@ struct Prepared {
     ports: Ports,
     nats_port: u16,
     executables: Executables,
+    /// By the name of their package.
+    scaled: BTreeMap<String, Scaled>,
     topology: Topology,
     server: PathBuf,
     lock: Option<DataLock>,
@@ -179,18 +191,22 @@ impl Prepared {
             .because(error)
         })?;
         let plan = Plan::read(options.manifest.as_deref()).await?;
+        let objects = options.scale.as_ref().map(|scale| scaler::Objects::read(&scale.by, &plan.root));
+        let objects = objects.transpose()?;
         let lock = DataLock::take(&data)?;
         leftovers::stop(&data, &console).await;
         let ports = reserved(&options, &plan)?;
         let nats_port = ports::for_broker(options.nats_port)?;
         let server = broker::find(&Places::from_env(options.nats_server.clone()), &console).await?;
         let executables = plan.executables(options.build, console).await?;
-        let topology = {
-            let described = describe::all(&plan.programs(&executables)?).await?;
-            provision::topology(&described, options.horizon)
+        let described = describe::all(&plan.programs(&executables)?).await?;
+        let topology = provision::topology(&described, options.horizon);
+        let scaled = match &objects {
+            Some(objects) => scaling::plans(objects, &plan, &described, &topology, console)?,
+            None => BTreeMap::new(),
         };
         let (server, lock) = (server.path, Some(lock));
-        Ok(Self { options, data, plan, ports, nats_port, executables, topology, server, lock })
+        Ok(Self { options, data, plan, ports, nats_port, executables, scaled, topology, server, lock })
     }
 
     /// Nothing runs yet, but whatever is started from now on is stopped by dropping this.
@@ -227,16 +243,19 @@ impl Prepared {
             start.up().await?;
         }
 
-        let mut starts = Vec::new();
-        let functions = self.functions(running)?;
+        let Functions { fixed, scaled } = self.functions(running)?;
         self.ports.release();
-        for function in functions {
-            starts.push(running.functions.start(function)?);
+        let mut starts = Vec::new();
+        for (mut group, replicas) in fixed {
+            starts.extend(group.resize(replicas)?);
         }
         for start in starts {
             start.up().await?;
         }
         running.look_after_functions(&broker_url, self.options.console);
+        if let Some(options) = &self.options.scale {
+            running.scale(Scaling::start(options, scaled, running, self.options.console)?);
+        }
         Ok(())
     }
 
@@ -256,23 +275,43 @@ impl Prepared {
         self.plan.manifest.companions.iter().map(companion).collect()
     }
 
-    fn functions(&self, running: &Running) -> Result<Vec<Function>, Problem> {
-        let client = http::client(CONNECT_LIMIT, reqwest::ClientBuilder::no_proxy)?;
-        let addresses = running.addresses();
+    /// What the processes of `function` have in common, and the ports that were told to others.
+    fn recipe(
+        &self,
+        function: &plan::PlannedFunction,
+        running: &Running,
+        client: &reqwest::Client,
+    ) -> Result<Recipe, Problem> {
         let broker_url = running.broker_url().unwrap_or_default();
-        let function = |(planned, name): (&plan::PlannedFunction, String)| {
-            let mut env = self.environment(planned, &broker_url, &addresses)?;
-            env.extend(self.options.env_of.get(&name).cloned().unwrap_or_default());
-            Ok(Function {
-                program: plan::executable(&self.executables, &planned.name, &planned.bin)?,
-                port: self.ports.of(&name).unwrap_or_default(),
-                name,
-                env,
-                directory: self.plan.root.clone(),
-                client: client.clone(),
-            })
+        Ok(Recipe {
+            program: plan::executable(&self.executables, &function.name, &function.bin)?,
+            env: self.environment(function, &broker_url, &running.addresses())?,
+            env_of: self.options.env_of.clone(),
+            directory: self.plan.root.clone(),
+            client: client.clone(),
+            ports: self.ports.numbers().clone(),
+        })
+    }
+
+    /// As many processes of each function as were asked for, or none yet of those that are scaled.
+    fn functions(&self, running: &Running) -> Result<Functions, Problem> {
+        let client = http::client(CONNECT_LIMIT, reqwest::ClientBuilder::no_proxy)?;
+        let mut functions = Functions::default();
+        let group = |name: &str, recipe: Recipe| {
+            Group::new(name, Arc::clone(&running.functions), move |name| recipe.make(name))
         };
-        processes(&self.plan, &self.options).map(function).collect()
+        for function in &self.plan.functions {
+            let (name, recipe) = (&function.name, self.recipe(function, running, &client)?);
+            let Some(scaled) = self.scaled.get(name) else {
+                functions.fixed.push((group(name, recipe), replicas(function, &self.options).into()));
+                continue;
+            };
+            if scaled.takes_requests {
+                functions.fixed.push((group(&door_name(name), recipe.clone().for_requests(name)), 1));
+            }
+            functions.scaled.push((scaled.plan.clone(), name.clone(), group(name, recipe.on_any_port())));
+        }
+        Ok(functions)
     }
 
     /// Later entries win: the broker, then the manifest, then what the caller adds.
@@ -317,9 +356,7 @@ fn processes<'a>(
     plan: &'a Plan,
     options: &'a Options,
 ) -> impl Iterator<Item = (&'a plan::PlannedFunction, String)> {
-    let replicas = |function: &plan::PlannedFunction| {
-        options.replicas_of.get(&function.name).copied().unwrap_or(options.replicas).max(1)
-    };
+    let replicas = |function| replicas(function, options);
     let most = plan.functions.iter().map(replicas).max().unwrap_or(1);
     (1..=most).flat_map(move |replica| {
         let functions = plan.functions.iter().filter(move |function| replica <= replicas(function));
@@ -327,9 +364,9 @@ fn processes<'a>(
     })
 }
 
-/// The name of a process of `function`, counted from 1.
-pub fn process_name(function: &str, replica: u16) -> String {
-    if replica <= 1 { function.to_owned() } else { format!("{function}-{replica}") }
+/// How many processes of a function that is not scaled.
+fn replicas(function: &plan::PlannedFunction, options: &Options) -> u16 {
+    options.replicas_of.get(&function.name).copied().unwrap_or(options.replicas).max(1)
 }
 
 /// The directory of the manifest: of `manifest`, or of the nearest one at or above the current directory.

@@ -17,9 +17,9 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    /// The port of the function `name`.
-    pub(crate) fn of(&self, name: &str) -> Option<u16> {
-        self.numbers.get(name).copied()
+    /// The port of each.
+    pub(crate) const fn numbers(&self) -> &BTreeMap<String, u16> {
+        &self.numbers
     }
 
     /// Lets go of the ports, for the functions to take.

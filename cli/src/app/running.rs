@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use jetlag::topology::{EVENTS, Topology};
 
 use super::rescuer::Rescuer;
+use super::scaling::Scaling;
 use crate::console::Console;
 use crate::supervisor::lock::DataLock;
 use crate::supervisor::spawn::Spawner;
@@ -17,7 +18,8 @@ use crate::supervisor::{Addresses, Board, Entry, Kind, Order, Status, Tier};
 pub struct Running {
     // Fields are dropped in this order: what depends on others goes first.
     rescuer: Mutex<Option<Rescuer>>,
-    pub(crate) functions: Tier,
+    scaling: Mutex<Option<Scaling>>,
+    pub(crate) functions: Arc<Tier>,
     pub(crate) companions: Tier,
     pub(crate) brokers: Tier,
     board: Board,
@@ -35,14 +37,14 @@ impl Running {
         lock: Option<DataLock>,
     ) -> Self {
         let tier = || Tier::new(Arc::clone(spawner), board.clone(), console, logs);
-        let (functions, companions, brokers) = (tier(), tier(), tier());
-        let (rescuer, lock) = (Mutex::new(None), Mutex::new(lock));
-        Self { rescuer, functions, companions, brokers, board, topology, lock }
+        let (functions, companions, brokers) = (Arc::new(tier()), tier(), tier());
+        let (rescuer, scaling, lock) = (Mutex::new(None), Mutex::new(None), Mutex::new(lock));
+        Self { rescuer, scaling, functions, companions, brokers, board, topology, lock }
     }
 
-    /// Where the function `name` answers HTTP, such as `http://127.0.0.1:8080`.
+    /// Where the function `name` answers HTTP, such as `http://127.0.0.1:8080`; where it is scaled, its process for requests.
     pub fn url(&self, name: &str) -> Option<String> {
-        self.entry(name).filter(|entry| entry.kind == Kind::Function)?.url
+        self.board.status().door(name).map(str::to_owned)
     }
 
     /// Where the companion `name` answers HTTP.
@@ -109,6 +111,26 @@ impl Running {
         }
     }
 
+    /// From now on somebody else says how many processes there are.
+    pub(crate) fn scale(&self, scaling: Scaling) {
+        if let Ok(mut slot) = self.scaling.lock() {
+            *slot = Some(scaling);
+        }
+    }
+
+    /// Leaves the number of processes as it is, from now on.
+    pub async fn settle(&self) {
+        let scaling = self.scaling.lock().ok().and_then(|mut scaling| scaling.take());
+        if let Some(scaling) = scaling {
+            scaling.stop().await;
+        }
+    }
+
+    /// The board that its processes are on.
+    pub(crate) const fn board(&self) -> &Board {
+        &self.board
+    }
+
     pub(crate) fn addresses(&self) -> BTreeMap<String, Addresses> {
         let processes = self.board.status().processes.into_iter();
         processes
@@ -122,6 +144,7 @@ impl Running {
     }
 
     async fn stop(&self, order: Order) {
+        self.settle().await;
         if let Ok(mut rescuer) = self.rescuer.lock() {
             *rescuer = None;
         }

@@ -1,16 +1,16 @@
 //! `jetlag lint`: what will go wrong between contracts, streams, KEDA and Kubernetes, before it does.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use keda::given;
 use keda::lint::{Finding, Placed, Severity};
 use serde::Serialize;
 
 use super::{Format, print};
 use crate::app::{self, Build, Deployable};
 use crate::console::Console;
+use crate::objects;
 use crate::problem::{Exit, Problem};
 
 /// Find what will go wrong with contracts and manifests, before it does
@@ -71,7 +71,7 @@ impl Lint {
     /// Something is wrong (1), or it could not be looked (2).
     pub async fn run(self, console: Console) -> Result<(), Problem> {
         let unable = |problem: Problem| problem.exiting(Exit::CouldNotLook);
-        let given = read_all(&self.files).map_err(unable)?;
+        let given = objects::read(&self.files).map_err(unable)?;
         let linted = self.look(&given, console).await.map_err(unable)?;
         print(self.output, || linted.in_words(), &linted)?;
         match linted.count(Severity::Error) {
@@ -101,54 +101,6 @@ impl Lint {
             objects: given.len(),
         })
     }
-}
-
-/// The objects in files, in the files of directories, or (`-`) on standard input.
-fn read_all(paths: &[PathBuf]) -> Result<Vec<Placed>, Problem> {
-    let mut given = Vec::new();
-    for path in paths {
-        for file in files(path)? {
-            let unread = |why: std::io::Error| {
-                Problem::new(Exit::NoInput, format!("cannot read `{}`", file.display())).because(why)
-            };
-            let text = match file.to_str() {
-                Some("-") => std::io::read_to_string(std::io::stdin()).map_err(unread)?,
-                _ => std::fs::read_to_string(&file).map_err(unread)?,
-            };
-            let objects = given::read(&text).map_err(|error| {
-                Problem::new(Exit::Data, format!("`{}` is not understood", file.display())).because(error)
-            })?;
-            let file = match file.to_str() {
-                Some("-") => "standard input".to_owned(),
-                _ => file.display().to_string(),
-            };
-            given.extend(objects.into_iter().map(|object| Placed { file: file.clone(), object }));
-        }
-    }
-    Ok(given)
-}
-
-/// The manifests in `path`, which may be one itself.
-fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let unread = |error| {
-        Problem::new(Exit::NoInput, format!("cannot read the directory `{}`", path.display())).because(error)
-    };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(unread)? {
-        let file = entry.map_err(unread)?.path();
-        if file.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
-            files.push(file);
-        }
-    }
-    files.sort();
-    if files.is_empty() {
-        return Err(Problem::new(Exit::NoInput, format!("there is no manifest in `{}`", path.display()))
-            .remedy("manifests are files that end in .yaml or .yml; directories below are not looked into"));
-    }
-    Ok(files)
 }
 
 /// A number of things, as a person says it.

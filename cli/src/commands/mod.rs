@@ -14,6 +14,7 @@ pub mod place;
 pub mod provision;
 pub mod replay;
 pub mod rescue;
+mod scale;
 mod signals;
 pub mod status;
 pub mod top;

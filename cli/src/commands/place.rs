@@ -107,9 +107,9 @@ impl Place {
 }
 
 fn url_of(data: &Path) -> String {
-    let entries = app::status(data).map(|status| status.processes).unwrap_or_default();
-    let front_door = entries.into_iter().find(|entry| entry.name == FRONT_DOOR);
-    front_door.and_then(|entry| entry.url).unwrap_or_else(|| CUSTOMARY_URL.to_owned())
+    let status = app::status(data);
+    let door = status.as_ref().and_then(|status| status.door(FRONT_DOOR));
+    door.unwrap_or(CUSTOMARY_URL).to_owned()
 }
 
 fn table(tally: &Tally) -> String {

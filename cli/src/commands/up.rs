@@ -1,22 +1,29 @@
 //! `jetlag up`: runs the application on this machine until it is told to stop.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 
 use super::launch::Launch;
+use super::scale::{Scale, Timeline};
 use super::signals::Signals;
 use super::{DATA_DIRECTORY, Format, print};
-use crate::app::{App, Options, Running};
+use crate::app::{App, Options};
 use crate::console::Console;
 use crate::problem::{Exit, Problem};
+use crate::supervisor::Status;
 
 /// Run the whole application on this machine
 ///
 /// Builds the functions of the workspace and asks each what it needs, starts a nats-server of their own with those
 /// streams and consumers, the companions of jetlag.yaml and every function, waits until each is ready, and starts again
 /// whatever dies. Ctrl-C stops them in order: functions finish what they have begun. A second Ctrl-C kills.
+///
+/// With --scale no function runs until it has lag. Then as many processes run as its ScaledObject says, by the rules of KEDA
+/// and of Kubernetes' HPA; back to none after the cooldown, each finishing what it has begun. A function that takes requests
+/// has one process more, NAME-http, that is always there for them. Every change is told on standard output.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Up {
@@ -34,9 +41,13 @@ pub struct Up {
     horizon: Duration,
 
     #[command(flatten)]
+    scale: Scale,
+
+    #[command(flatten)]
     launch: Launch,
 
-    /// Once all is up, print what runs, and where, on standard output
+    /// Once all is up, print what runs, and where, on standard output. With --scale, json is one object a line: `up`, each
+    /// `change`, and a `summary` at the end
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     output: Option<Format>,
 }
@@ -47,10 +58,14 @@ Examples:
   jetlag up --port-base 9000 --nats-port 0    beside another run
   jetlag up --data /tmp/try                   with streams of their own
   jetlag up -o json | jq .broker_url          what a program needs to know
+  jetlag up --scale --speed 30                from nothing to many processes and back, within a minute
+  jetlag up --scale --scale-by payment.yaml   payment as that ScaledObject says, the others as generated
+  jetlag up --scale -o json > timeline.jsonl  every change, for a program
 
 Exit codes:
-  64 usage    65 the build failed    69 something did not start    73 the data directory cannot be written
-  75 another run holds the data directory    78 configuration    130 interrupted before all was up, or killed";
+  64 usage    65 the build failed, or a ScaledObject cannot be followed    66 no such file    69 something did not start
+  73 the data directory cannot be written    75 another run holds the data directory    78 configuration
+  130 interrupted before all was up, or killed";
 
 impl Up {
     fn options(&self, console: Console) -> Options {
@@ -67,13 +82,25 @@ impl Up {
     /// Whatever keeps the application from being up.
     pub async fn run(self, console: Console) -> Result<(), Problem> {
         let mut signals = Signals::new()?;
-        let running = App::start_until(self.options(console), signals.next()).await?;
-        if let Some(format) = self.output {
+        let timeline = Arc::new(Timeline::of(self.output.unwrap_or(Format::Text)));
+        let options = Options { scale: self.scale.options(&timeline), ..self.options(console) };
+        let is_scaled = options.scale.is_some();
+        let running = App::start_until(options, signals.next()).await?;
+        if is_scaled {
+            timeline.open(&running.status(), self.output.map(|_| summary(&running.status())))?;
+        } else if let Some(format) = self.output {
             let status = running.status();
-            print(format, || summary(&running), &status)?;
+            print(format, || summary(&status), &status)?;
         }
-        console.note("everything is up; Ctrl-C stops it");
+        console.note(match is_scaled {
+            true => "everything is up, and functions run when they have lag; Ctrl-C stops it",
+            false => "everything is up; Ctrl-C stops it",
+        });
         signals.next().await;
+        if is_scaled {
+            running.settle().await;
+            timeline.close()?;
+        }
         console.note("stopping: functions finish what they have begun; Ctrl-C again kills");
         tokio::select! {
             () = running.drain() => {}
@@ -86,8 +113,7 @@ impl Up {
     }
 }
 
-fn summary(running: &Running) -> String {
-    let status = running.status();
+fn summary(status: &Status) -> String {
     let line = |entry: &crate::supervisor::Entry| {
         let urls: Vec<_> = entry.addresses.values().map(String::as_str).collect();
         format!("{:<14} {:<8} {}\n", entry.name, entry.pid.unwrap_or_default(), urls.join(" "))

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::identity;
 use super::service::Addresses;
@@ -31,6 +32,15 @@ pub struct Status {
 }
 
 impl Status {
+    /// Where `function` takes requests, such as `http://127.0.0.1:8080`: at its process for requests, if it has one of its own.
+    pub fn door(&self, function: &str) -> Option<&str> {
+        let url = |name: &str| {
+            let mut functions = self.processes.iter().filter(|entry| entry.kind == Kind::Function);
+            functions.find(|entry| entry.name == name)?.url.as_deref()
+        };
+        url(&door_name(function)).or_else(|| url(function))
+    }
+
     /// Whether the supervisor still lives: one that was killed could not remove its file.
     pub fn is_current(&self) -> bool {
         self.started.is_none() || identity::of(self.pid) == self.started
@@ -83,6 +93,8 @@ pub enum Phase {
     Starting,
     /// It does its work.
     Up,
+    /// It was told to stop, and finishes what it has begun.
+    Stopping,
     /// It died, and is to be started again.
     Waiting,
     /// It was given up: its configuration is wrong.
@@ -91,10 +103,17 @@ pub enum Phase {
     Stopped,
 }
 
+/// The name of the process of `function` that takes requests, where the others come and go.
+pub(crate) fn door_name(function: &str) -> String {
+    format!("{function}-http")
+}
+
 /// The shared status, written to its file at every change.
 #[derive(Debug, Clone)]
 pub(crate) struct Board {
     status: Arc<Mutex<Status>>,
+    /// Told of every change.
+    changes: watch::Sender<()>,
     path: PathBuf,
     console: Console,
 }
@@ -111,7 +130,12 @@ impl Board {
             monitor_url: None,
             processes: Vec::new(),
         };
-        Self { status: Arc::new(Mutex::new(status)), path: data.join(FILE), console }
+        Self {
+            status: Arc::new(Mutex::new(status)),
+            changes: watch::Sender::default(),
+            path: data.join(FILE),
+            console,
+        }
     }
 
     /// The status now.
@@ -124,9 +148,15 @@ impl Board {
         self.status().processes.into_iter().find(|entry| entry.name == name)
     }
 
-    /// Adds a process before its first start.
+    /// Hears of every change from now on.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// Adds a process before its first start, in place of an earlier one of its name.
     pub(crate) fn add(&self, name: &str, kind: Kind, log: &Path) {
         self.change(|status| {
+            status.processes.retain(|entry| entry.name != name);
             status.processes.push(Entry {
                 name: name.to_owned(),
                 kind,
@@ -166,6 +196,16 @@ impl Board {
         });
     }
 
+    /// A process was told to stop.
+    pub(crate) fn stopping(&self, name: &str) {
+        self.change_entry(name, |entry| entry.phase = Phase::Stopping);
+    }
+
+    /// A process is no longer wanted, and has ended.
+    pub(crate) fn forget(&self, name: &str) {
+        self.change(|status| status.processes.retain(|entry| entry.name != name));
+    }
+
     /// A process came to its end by itself, or by a signal from outside.
     pub(crate) fn died(&self, name: &str, how: String) {
         self.change_entry(name, |entry| entry.last_end = Some(how));
@@ -201,6 +241,7 @@ impl Board {
         if let Err(error) = write(&self.path, &status) {
             self.console.warn(&format!("cannot write `{}`: {error}", self.path.display()));
         }
+        self.changes.send_replace(());
     }
 }
 

@@ -198,6 +198,7 @@ impl<S: Service + Sync> Keeper<S> {
     async fn stop(&mut self, mut process: Process) -> Life {
         let grace = self.service.grace();
         let name = self.service.name().to_owned();
+        self.board.stopping(&name);
         let order = *self.orders.borrow();
         let stop = if order == Order::Kill || self.orders.has_changed().is_err() {
             process.kill().await

@@ -107,14 +107,18 @@ impl Scaler {
     }
 
     /// The HPA looks. It asks KEDA for each metric, and KEDA asks the broker: these are readings of their own, and they
-    /// count towards the fallback as those of [`poll`](Self::poll) do.
+    /// count towards the fallback as those of [`poll`](Self::poll) do. At zero replicas it asks for none.
     pub fn sync(&mut self, now: Duration, replicas: Replicas, readings: &[Reading]) -> Verdict {
         if self.settings.pauses.all {
             // KEDA has deleted the HPA, and its memory with it.
             self.autoscaler = Autoscaler::default();
             return Verdict { replicas: replicas.wanted, reason: Reason::Paused };
         }
-        let seen = self.health.weigh(&self.settings, replicas.wanted, readings);
+        // At zero the HPA asks for no metric: nothing was read, and nothing failed.
+        let seen = match replicas.wanted {
+            0 => Vec::new(),
+            wanted => self.health.weigh(&self.settings, wanted, readings),
+        };
         self.autoscaler.decide(&self.settings, now, replicas, &seen)
     }
 }

@@ -146,6 +146,16 @@ impl ScaledObject {
 }
 
 impl Trigger {
+    /// The stream whose consumer is looked at.
+    pub fn stream(&self) -> Option<&str> {
+        self.text("stream")
+    }
+
+    /// The consumer whose lag is looked at.
+    pub fn consumer(&self) -> Option<&str> {
+        self.text("consumer")
+    }
+
     /// A setting as text.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.metadata.get(key)?.as_str()

@@ -45,6 +45,15 @@ fn the_looks_of_the_hpa_count_towards_the_threshold_as_those_of_keda_do() {
 }
 
 #[test]
+fn at_zero_the_hpa_reads_nothing_that_could_fail() {
+    let mut scaler = scaler(with_fallback(3, 4));
+    for _ in 0..10 {
+        assert_eq!(sync_failed(&mut scaler, NOW, 0).reason, Reason::Disabled);
+    }
+    assert_eq!(poll_failed(&mut scaler, NOW, 0), verdict(0, Reason::FallbackAhead));
+}
+
+#[test]
 fn one_good_reading_ends_it() {
     let mut scaler = scaler(with_fallback(1, 4));
     poll_failed(&mut scaler, NOW, 0);
