@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Once;
 
 use jetlag::Description;
 use jetlag::jetstream::{Connection, Operator};
@@ -27,8 +28,21 @@ struct Shop {
     data: tempfile::TempDir,
 }
 
+/// Builds what is run, once, with the packages that the application has: others would have other features.
+fn build() {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
+        let packages = ["order", "inventory", "payment", "notification", "audit", "world"];
+        let packages = packages.iter().flat_map(|package| ["--package", package]);
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--bins"]).args(packages).current_dir(ROOT);
+        assert!(cargo.status().unwrap().success());
+    });
+}
+
 impl Shop {
     async fn open() -> Self {
+        build();
         let data = tempfile::tempdir().unwrap();
         let options = Options {
             manifest: Some(Path::new(ROOT).join("jetlag.yaml")),
@@ -158,7 +172,7 @@ async fn a_trail_is_followed_to_its_end_and_verified(shop: &Shop) {
     let tree = shop.jetlag(&["trail", "O-1"]).is(0).out;
     let shape: Vec<&str> = tree
         .lines()
-        .filter_map(|line| line.get(25..))
+        .filter_map(|line| line.get(24..))
         .map(|line| line.split("  at ").next().unwrap())
         .collect();
     let at = |text: &str| {
@@ -348,6 +362,7 @@ async fn a_forged_entry_is_found(shop: &Shop) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_function_begins_where_it_is_told_to() {
+    build();
     let binary = find(&Places::from_env(None), &Console::silent()).await.unwrap().path;
     let (directory, port) = (tempfile::tempdir().unwrap(), free_port().to_string());
     let mut server = Command::new(binary);
@@ -361,17 +376,18 @@ async fn a_new_function_begins_where_it_is_told_to() {
         Told::of(&command.output().unwrap())
     };
     // Another function's streams are there, with events in them that the new one listens to.
-    jetlag(&["replay", "order", "--into", "--from", "1"]).is(0);
+    jetlag(&["replay", "order", "--into", "--from", "1", "--no-build"]).is(0);
     for number in 1..=5 {
         let (subject, event) =
             event("orders.confirmed", &format!("N-{number}"), &json!({"order_id": format!("N-{number}")}));
         operator.publish(&subject, &subject, event.into()).await.unwrap();
     }
-    let begun = jetlag(&["replay", "notification", "--into", "--from", "4", "-o", "json"]).is(0).json();
+    let begun =
+        jetlag(&["replay", "notification", "--into", "--from", "4", "--no-build", "-o", "json"]).is(0).json();
     assert_eq!(begun["pending"], 2, "{begun}");
     let progress = operator.progress_of(EVENTS, "notification").await.unwrap().unwrap();
     assert_eq!((progress.delivered, progress.pending), (3, 2));
-    let again = jetlag(&["replay", "notification", "--into", "--from", "1"]).is(73);
+    let again = jetlag(&["replay", "notification", "--into", "--from", "1", "--no-build"]).is(73);
     assert!(again.err.contains("has its consumer"), "{again:?}");
     // Whoever needs it takes it as it is: `up`, `provision` and the function itself.
     let topology = Topology::of(&[described("notification")], &Sizing::default());

@@ -402,10 +402,8 @@ pub async fn describe_one(
     build: Build,
     console: Console,
 ) -> Result<Description, Problem> {
-    let mut plan = Plan::read(manifest).await?.only(function)?;
-    plan.manifest.companions.clear();
-    let executables = plan.executables(build, console).await?;
-    let described = describe::all(&plan.programs(&executables)?).await?;
+    let program = program_in(Plan::read(manifest).await?, function, build, console).await?;
+    let described = describe::all(&[(function.to_owned(), program)]).await?;
     let nobody = || Problem::new(Exit::NoInput, format!("there is no function `{function}`"));
     described.into_iter().next().ok_or_else(nobody)
 }
@@ -420,13 +418,29 @@ pub async fn program(
     build: Build,
     console: Console,
 ) -> Result<Option<PathBuf>, Problem> {
-    if plan::manifest_path(manifest).is_err() {
+    if manifest.is_none() && plan::manifest_path(None).is_err() {
         return Ok(None);
     }
-    let mut plan = Plan::read(manifest).await?.only(function)?;
-    plan.manifest.companions.clear();
+    program_in(Plan::read(manifest).await?, function, build, console).await.map(Some)
+}
+
+async fn program_in(
+    mut plan: Plan,
+    function: &str,
+    build: Build,
+    console: Console,
+) -> Result<PathBuf, Problem> {
+    if build == Build::Beside || !plan.functions.iter().any(|known| known.name == function) {
+        plan = plan.only(function)?;
+        plan.manifest.companions.clear();
+    }
+    // Everything is built, as `up` does it: with one package alone Cargo would choose other features, and build again what
+    // is built.
     let executables = plan.executables(build, console).await?;
-    Ok(plan.programs(&executables)?.into_iter().next().map(|(_, program)| program))
+    let mut programs = plan.only(function)?.programs(&executables)?;
+    let (_, program) =
+        programs.pop().ok_or_else(|| Problem::new(Exit::Internal, format!("`{function}` was not built")))?;
+    Ok(program)
 }
 
 /// An application as it is deployed elsewhere.

@@ -66,3 +66,48 @@ pub(super) fn waiting(
     }
     waiting
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jetlag::jetstream::ReadMessage;
+
+    fn step(subject: &str, sequence: u64, headers: &[(&str, &str)]) -> Step {
+        let message = ReadMessage {
+            subject: subject.to_owned(),
+            sequence,
+            stored_at: time::OffsetDateTime::UNIX_EPOCH,
+            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            payload: bytes::Bytes::new(),
+        };
+        Step::of(EVENTS, &message).unwrap()
+    }
+
+    fn payment(delivered: u64, answered: u64) -> Progress {
+        Progress {
+            function: "payment".into(),
+            filters: vec!["inventory.reserved.*.*".into()],
+            delivered,
+            answered,
+            pending: 3,
+        }
+    }
+
+    #[test]
+    fn an_event_waits_until_its_function_has_answered_or_left_a_mark() {
+        let reserved = || step("inventory.reserved.1.b", 7, &[]);
+        let placed = step("orders.placed.1.a", 6, &[]);
+        let place = |progress: Progress, steps: &[Step]| {
+            let waiting = waiting(&[progress], steps, &[], &[]);
+            assert!(waiting.len() <= 1 && waiting.iter().all(|one| one.input == "inventory.reserved.1.b"));
+            waiting.first().map(|one| one.place)
+        };
+        assert_eq!(place(payment(6, 6), &[placed.clone(), reserved()]), Some(Place::Queue { pending: 3 }));
+        assert_eq!(place(payment(9, 6), &[reserved()]), Some(Place::Delivered));
+        assert_eq!(place(payment(9, 7), &[reserved()]), None);
+        let charged = [("Jetlag-Function", "payment"), ("Jetlag-Cause", "inventory.reserved.1.b")];
+        let charged = step("payments.processed.1.c", 8, &charged);
+        assert_eq!(place(payment(9, 6), &[reserved(), charged]), None);
+        assert_eq!(place(payment(0, 0), &[placed]), None);
+    }
+}
