@@ -150,6 +150,7 @@ impl System {
     /// # Panics
     /// The payload does not serialise.
     #[allow(clippy::expect_used, reason = "only tests call this")]
+    #[allow(clippy::needless_pass_by_value, reason = "payloads are made where they are published")]
     pub fn publish(&mut self, payload: impl Payload) {
         let outbound = payload.encode().expect("a payload in a test serialises");
         let kind = outbound.kind.name;
