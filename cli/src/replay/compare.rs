@@ -199,7 +199,14 @@ mod tests {
     }
 
     fn input(outcome: Outcome, emitted: Vec<Emitted>) -> Input {
-        Input { sequence: 7, subject: "a.b.O.e".into(), event: String::new(), is_redriven: false, outcome, emitted }
+        Input {
+            sequence: 7,
+            subject: "a.b.O.e".into(),
+            event: String::new(),
+            is_redriven: false,
+            outcome,
+            emitted,
+        }
     }
 
     fn ran(disposition: Value, events: &[(&str, Value)]) -> Reran {

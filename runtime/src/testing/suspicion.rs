@@ -24,6 +24,8 @@ struct Announced {
     has_ended: bool,
     /// Whether the broker has it.
     is_stored: bool,
+    /// Whether it is among the deaths.
+    is_counted: bool,
 }
 
 /// What was seen.
@@ -42,7 +44,10 @@ pub(crate) struct Suspicion {
     /// Lone runs that were announced, by mark. A broker that forgets an
     /// acknowledgement counts deliveries anew, so that one occasion may have several runs.
     announced: HashMap<(Subject, LoneRun), Announced>,
-    /// How many processes died in a lone run, by mark.
+    /// Processes that have ended, whatever they died of.
+    gone: HashSet<u32>,
+    /// How many processes died in a lone run, by mark; or ended before the broker had their word that it begins, which came
+    /// true after that: nobody can tell the two apart.
     deaths: HashMap<Subject, usize>,
     objections: Vec<String>,
 }
@@ -59,7 +64,8 @@ impl Suspicion {
             let Some(mark) = mark(&message.subject, &message.payload) else { continue };
             for run in &mark.lone_runs {
                 let key = (message.subject.clone(), run.clone());
-                let announced = Announced { owner: process, has_ended: false, is_stored: false };
+                let announced =
+                    Announced { owner: process, has_ended: false, is_stored: false, is_counted: false };
                 self.announced.entry(key).or_insert(announced);
             }
             if mark.lone_runs.len() > LONE_RUNS_MAX {
@@ -74,6 +80,12 @@ impl Suspicion {
         let Some(mark) = mark(&stored.subject, &stored.payload) else { return };
         for ((_, run), announced) in self.announced.iter_mut().filter(|((of, _), _)| *of == stored.subject) {
             match (mark.lone_runs.contains(run), announced.is_stored) {
+                (true, false) if self.gone.contains(&announced.owner) => {
+                    announced.is_stored = true;
+                    if !std::mem::replace(&mut announced.is_counted, true) {
+                        *self.deaths.entry(stored.subject.clone()).or_default() += 1;
+                    }
+                }
                 (true, false) => (announced.is_stored, announced.has_ended) = (true, false),
                 (false, true) => announced.has_ended = true,
                 _ => {}
@@ -153,8 +165,14 @@ impl Suspicion {
         }
     }
 
+    /// `process` has come to its end by itself.
+    pub(crate) fn exited(&mut self, process: u32) {
+        self.gone.insert(process);
+    }
+
     /// `process` died.
     pub(crate) fn died(&mut self, now: Duration, process: u32) {
+        self.gone.insert(process);
         for work in self.running.remove(&process).unwrap_or_default() {
             let (function, input, _, sequence) = &work;
             if !self.settled.contains(&(*function, input.clone(), *sequence)) {
@@ -163,7 +181,7 @@ impl Suspicion {
         }
         for ((mark, _), announced) in &mut self.announced {
             if announced.owner == process && !announced.has_ended {
-                announced.has_ended = true;
+                (announced.has_ended, announced.is_counted) = (true, true);
                 *self.deaths.entry(mark.clone()).or_default() += 1;
             }
         }

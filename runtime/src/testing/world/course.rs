@@ -104,6 +104,8 @@ impl World {
                 slot.starts_at = now + self.dice.up_to(RESTART_MAX);
                 if is_killed {
                     wire.witness.suspicion.died(now, process.life.number);
+                } else {
+                    wire.witness.suspicion.exited(process.life.number);
                 }
                 wire.journal.note(now, || format!("{} is gone", process.life));
             }
