@@ -304,7 +304,19 @@ impl Shop {
         std::fs::write(&file, object).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_jetlag"));
         command
-            .args(["up", "--port-base", "0", "--nats-port", "0", "--scale", "--speed", "100", "-o", "json", "--app"])
+            .args([
+                "up",
+                "--port-base",
+                "0",
+                "--nats-port",
+                "0",
+                "--scale",
+                "--speed",
+                "100",
+                "-o",
+                "json",
+                "--app",
+            ])
             .arg(self.manifest())
             .arg("--data")
             .arg(self.data())
@@ -329,7 +341,11 @@ async fn a_scaled_function_starts_when_it_has_lag_and_every_change_is_an_object_
     };
     let up = until("it is up", async || lines().into_iter().next()).await;
     let names: Vec<_> = up["processes"].as_array().unwrap().iter().map(|entry| &entry["name"]).collect();
-    assert_eq!(names, ["broker", "bank", "shop-till"], "{up}: who reads nothing runs, and the clerk does not");
+    assert_eq!(
+        names,
+        ["broker", "bank", "shop-till"],
+        "{up}: who reads nothing runs, and the clerk does not"
+    );
     assert_eq!(up["kind"], "up");
 
     let client = async_nats::connect(up["broker_url"].as_str().unwrap()).await.unwrap();
@@ -337,10 +353,12 @@ async fn a_scaled_function_starts_when_it_has_lag_and_every_change_is_an_object_
     for _ in 0..2 {
         jetstream.publish("sales.told", "{}".into()).await.unwrap().await.unwrap();
     }
-    let ready = |count: u64| lines().into_iter().find(|line| line["kind"] == "change" && line["ready"] == count);
+    let ready =
+        |count: u64| lines().into_iter().find(|line| line["kind"] == "change" && line["ready"] == count);
     until("two processes are ready", async || ready(2)).await;
     let changes: Vec<_> = lines().into_iter().filter(|line| line["change"] == "replicas").collect();
-    let steps: Vec<_> = changes.iter().map(|line| (&line["before"], &line["replicas"], &line["by"])).collect();
+    let steps: Vec<_> =
+        changes.iter().map(|line| (&line["before"], &line["replicas"], &line["by"])).collect();
     assert_eq!(steps, [(&0.into(), &1.into(), &"keda".into()), (&1.into(), &2.into(), &"hpa".into())]);
     assert_eq!(changes[0]["function"], "shop-clerk");
     assert!(changes.iter().all(|line| line["lag"]["told"].as_u64() >= Some(1)), "{changes:?}");
@@ -350,7 +368,10 @@ async fn a_scaled_function_starts_when_it_has_lag_and_every_change_is_an_object_
     let ended = until("the command ends", async || command.try_wait().unwrap()).await;
     assert!(ended.success(), "{ended}");
     let summary = lines().pop().unwrap();
-    assert_eq!((&summary["kind"], &summary["functions"]["shop-clerk"]["replicas_most"]), (&"summary".into(), &2.into()));
+    assert_eq!(
+        (&summary["kind"], &summary["functions"]["shop-clerk"]["replicas_most"]),
+        (&"summary".into(), &2.into())
+    );
     assert_eq!(summary["functions"]["shop-clerk"]["woken"], 1);
 }
 
@@ -366,6 +387,9 @@ fn an_object_that_cannot_be_followed_is_told_before_anything_starts() {
     let (code, told) = refused(&SCALED.replace("ScaledObject", "ScaledJob"));
     assert!(code == Some(65) && told.contains("there is no ScaledObject in"), "{told}");
     let (code, told) = refused(&SCALED.replace("consumer: clerk", "consumer: clark"));
-    assert!(code == Some(65) && told.contains("the consumer clark on INTAKE, which no function has"), "{told}");
+    assert!(
+        code == Some(65) && told.contains("the consumer clark on INTAKE, which no function has"),
+        "{told}"
+    );
     assert!(told.contains("clerk on EVENTS, clerk on RETRY, clerk on INTAKE"), "{told}");
 }
