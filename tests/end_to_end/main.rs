@@ -9,4 +9,5 @@ mod redrive;
 mod replica;
 mod replicas;
 mod rescue;
+mod scaling;
 mod shop;

@@ -1,5 +1,6 @@
 //! A shop of a test's own, and how to wait for what happens in it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use jetlag::jetstream::{Connection, Operator, ReadMessage};
@@ -21,7 +22,7 @@ pub struct Opened {
     pub shop: Shop,
     pub operator: Operator,
     pub client: reqwest::Client,
-    _data: TempDir,
+    data: TempDir,
     _turn: SemaphorePermit<'static>,
 }
 
@@ -41,20 +42,34 @@ impl Opened {
     }
 
     async fn open(env: &[(&str, &str)], horizon: Duration) -> Self {
+        let env = env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Self::as_told(|options| {
+            options.app.horizon = horizon;
+            options.app.env = env;
+        })
+        .await
+    }
+
+    /// One that is started otherwise.
+    pub async fn as_told(tell: impl FnOnce(&mut Options)) -> Self {
         let turn = TURN.acquire().await.unwrap();
         let data = tempfile::tempdir().unwrap();
         let mut options = Options::new(data.path());
-        options.app.horizon = horizon;
         options.app.port_base = 0;
         options.app.nats_port = Some(0);
         options.app.console = Console::silent();
-        options.app.env = env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        tell(&mut options);
         let shop = Shop::open(options).await.unwrap_or_else(|problem| panic!("{problem:?}"));
         let operator =
             Operator::connect(&Connection::to(shop.running().broker_url().unwrap())).await.unwrap();
         // A client without TLS roots: everything is on this machine.
         let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-        Self { shop, operator, client, _data: data, _turn: turn }
+        Self { shop, operator, client, data, _turn: turn }
+    }
+
+    /// Where it keeps everything.
+    pub fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// Posts `body` to a function, as JSON.

@@ -168,11 +168,11 @@ fn generated(function: &Description) -> Result<Option<ScaledObject>, Problem> {
         let what = format!("the ScaledObject of `{}` cannot be made", function.name);
         Problem::new(Exit::Internal, what).because(error)
     })?;
-    let scaled = given.into_iter().filter_map(|given| match given {
+    let mut scaled = given.into_iter().filter_map(|given| match given {
         Given::ScaledObject(object) if !object.spec.triggers.is_empty() => Some(object),
         _ => None,
     });
-    Ok(scaled.last())
+    Ok(scaled.next())
 }
 
 fn is_there(watched: &Watched, topology: &Topology) -> bool {

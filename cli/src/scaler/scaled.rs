@@ -70,13 +70,13 @@ impl<S: Service + Sync> Scaled<S> {
                 _ = polls.tick() => {
                     let readings = self.look().await;
                     let verdict = self.scaler.poll(clock.now(), self.replicas(), &readings);
-                    self.act(verdict, By::Keda, &readings);
+                    self.act(&verdict, By::Keda, &readings);
                 }
                 _ = syncs.tick() => {
                     // At zero the HPA reads nothing.
                     let readings = if self.group.size() > 0 { self.look().await } else { Vec::new() };
                     let verdict = self.scaler.sync(clock.now(), self.replicas(), &readings);
-                    self.act(verdict, By::Hpa, &readings);
+                    self.act(&verdict, By::Hpa, &readings);
                 }
                 changed = self.processes.changed() => {
                     if changed.is_err() {
@@ -97,7 +97,7 @@ impl<S: Service + Sync> Scaled<S> {
         Replicas::settled(self.group.size())
     }
 
-    fn act(&mut self, verdict: Verdict, by: By, readings: &[Reading]) {
+    fn act(&mut self, verdict: &Verdict, by: By, readings: &[Reading]) {
         let triggers = self.plan.settings.triggers.iter().zip(readings);
         let mut is_new = false;
         for (trigger, reading) in triggers {

@@ -9,7 +9,7 @@ const NAME_CHARS: usize = 14;
 /// How wide the replicas are.
 const REPLICAS_CHARS: usize = 9;
 /// How wide the lag is.
-const LAG_CHARS: usize = 26;
+const LAG_CHARS: usize = 24;
 
 /// Below this, a lag that doubles or halves is nothing to see.
 const LAG_SEEN_MIN: u64 = 16;
@@ -43,7 +43,7 @@ impl Text {
         let (seconds, tenths) = (change.at_ms / 1000, change.at_ms % 1000 / 100);
         let (name, lag) = (&change.function, in_words(&change.lag));
         let line = format!(
-            "{seconds:>5}.{tenths} s  {name:<NAME_CHARS$}{replicas:<REPLICAS_CHARS$}{lag:<LAG_CHARS$}{why}"
+            "{seconds:>5}.{tenths} s  {name:<NAME_CHARS$}{replicas:<REPLICAS_CHARS$}{lag:<LAG_CHARS$}  {why}"
         );
         Some(line.trim_end().to_owned())
     }
