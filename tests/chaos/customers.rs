@@ -211,18 +211,4 @@ impl Answers {
         self.repeats += 1;
         *self.again.entry(why).or_default() += 1;
     }
-
-    /// What other customers know, too.
-    #[allow(dead_code, reason = "several groups of customers order in tests/cluster only")]
-    pub fn add(&mut self, other: Self) {
-        self.accepted.extend(other.accepted);
-        self.dead.extend(other.dead);
-        self.wrong.extend(other.wrong);
-        self.repeats += other.repeats;
-        for (why, times) in other.again {
-            *self.again.entry(why).or_default() += times;
-        }
-        self.placed += other.placed;
-        self.took += other.took;
-    }
 }

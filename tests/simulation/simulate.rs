@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         None => ExitCode::SUCCESS,
         Some((seed, why)) => {
             println!("seed {seed} fails (--seed {seed} replays it): {why}");
-            println!("cargo run --release -p tests --example simulate -- --seed {seed}");
+            println!("cargo simulate --seed {seed}");
             ExitCode::FAILURE
         }
     }

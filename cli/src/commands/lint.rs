@@ -7,8 +7,9 @@ use clap::Args;
 use keda::lint::{Finding, Placed, Severity};
 use serde::Serialize;
 
+use super::contracted::Contracted;
 use super::{Format, print};
-use crate::app::{self, Build, Deployable};
+use crate::app::{self, Deployable};
 use crate::console::Console;
 use crate::objects;
 use crate::problem::{Exit, Problem};
@@ -25,21 +26,12 @@ pub struct Lint {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// This program, which answers --describe, instead of the functions of the Cargo workspace; may be repeated
-    #[arg(long = "function", value_name = "PATH")]
-    functions: Vec<PathBuf>,
+    #[command(flatten)]
+    contracted: Contracted,
 
     /// The form of the result on standard output
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "text")]
     output: Format,
-
-    /// Read this file instead of the nearest jetlag.yaml at or above the current directory
-    #[arg(long, value_name = "FILE")]
-    app: Option<PathBuf>,
-
-    /// Ask the binaries beside this program as they are
-    #[arg(long, conflicts_with = "functions")]
-    no_build: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -85,14 +77,12 @@ impl Lint {
 
     async fn look(&self, given: &[Placed], console: Console) -> Result<Linted, Problem> {
         // Manifests can be looked at without their functions, where there are none.
-        let alone = !self.files.is_empty() && self.functions.is_empty() && self.app.is_none();
+        let alone = !self.files.is_empty() && self.contracted.is_unsaid();
         let (functions, sizing) = if alone && app::root(None).is_err() {
             console.note("no jetlag.yaml here: what only contracts tell is not looked at");
             (Vec::new(), keda::Deploy::default().streams.sizing())
         } else {
-            let build = if self.no_build { Build::Beside } else { Build::like_this_program() };
-            let deployable = app::deployable(self.app.as_deref(), &self.functions, build, console).await?;
-            let Deployable { functions, deploy, .. } = deployable;
+            let Deployable { functions, deploy, .. } = self.contracted.ask(console).await?;
             (functions, deploy.streams.sizing())
         };
         Ok(Linted {

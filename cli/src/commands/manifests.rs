@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::contracted::Contracted;
 use super::{Format, print};
-use crate::app::{self, Build, Deployable};
+use crate::app::Deployable;
 use crate::console::Console;
 use crate::difference::unified;
 use crate::problem::{Exit, Problem};
@@ -29,21 +30,12 @@ pub struct Manifests {
     #[arg(long, conflicts_with = "check")]
     diff: bool,
 
-    /// Of this program, which answers --describe, instead of the functions of the Cargo workspace; may be repeated
-    #[arg(long = "function", value_name = "PATH")]
-    functions: Vec<PathBuf>,
+    #[command(flatten)]
+    contracted: Contracted,
 
     /// Write into this directory [default: keda, beside jetlag.yaml]
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-
-    /// Read this file instead of the nearest jetlag.yaml at or above the current directory
-    #[arg(long, value_name = "FILE")]
-    app: Option<PathBuf>,
-
-    /// Ask the binaries beside this program as they are
-    #[arg(long, conflicts_with = "functions")]
-    no_build: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -63,9 +55,7 @@ impl Manifests {
     /// # Errors
     /// A file differs (1) or cannot be written (73), or the settings lack something (78).
     pub async fn run(self, console: Console) -> Result<(), Problem> {
-        let build = if self.no_build { Build::Beside } else { Build::like_this_program() };
-        let Deployable { root, functions, deploy } =
-            app::deployable(self.app.as_deref(), &self.functions, build, console).await?;
+        let Deployable { root, functions, deploy } = self.contracted.ask(console).await?;
         let files = keda::files(&functions, &deploy).map_err(|unwritable| {
             Problem::new(Exit::Config, "the manifests cannot be made")
                 .details(unwritable.faults)

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod check;
 pub mod completions;
+mod contracted;
 pub mod demo;
 pub mod dlq;
 pub mod invoke;

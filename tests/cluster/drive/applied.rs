@@ -18,17 +18,21 @@ const LIMIT: Duration = Duration::from_secs(120);
 pub async fn apply(place: &Place, report: &Report) -> Result<(), String> {
     report.begin(1, "the manifests are applied");
     let overlay = place.overlay.display().to_string();
-    // Strict: a field that the API server does not know is an error, and not dropped.
-    let apply = ["apply", "--server-side", "--validate=strict", "-k", &overlay];
-    let printed = kubectl(place, &apply).await?;
-    so(!printed.err.contains("Warning"), || format!("a warning: {}", printed.err.trim()))?;
-    let applied = printed.good()?;
-    report.saw(
-        1,
-        "objects applied with server-side validation, warnings",
-        format!("{}, 0", applied.lines().count()),
-    );
+    let applied = objects_taken(place, &["-k", &overlay]).await?;
+    report.saw(1, "objects applied with server-side validation, warnings", format!("{applied}, 0"));
     Ok(())
+}
+
+/// How many objects the API server took of what `arguments` name, all of them and without a word.
+pub async fn objects_taken(place: &Place, arguments: &[&str]) -> Result<usize, String> {
+    // Strict: a field that the API server does not know is an error, and not dropped.
+    let apply = ["apply", "--server-side", "--validate=strict"];
+    let printed = kubectl(place, &[&apply, arguments].concat()).await?;
+    let spoken = printed.err.trim().to_owned();
+    let taken = printed.good()?.lines().count();
+    so(spoken.is_empty(), || format!("{arguments:?}: {spoken}"))?;
+    so(taken > 0, || format!("{arguments:?}: there is nothing to take"))?;
+    Ok(taken)
 }
 
 /// That everything that was applied works.

@@ -9,12 +9,14 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::marks::{Marks, seconds};
-use crate::patience::so;
+use crate::patience::{so, until};
 use crate::shop::Shop;
 use crate::wishes;
 
 /// How long the gateway takes for one charge.
 const GATEWAY_MS: u64 = 2_500;
+/// How long the timeline may take to look once more.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
 /// How many replicas of payment there must be at some time.
 const PAYMENT_REPLICAS_MIN: u64 = 3;
 /// What each function's first result is called.
@@ -40,7 +42,8 @@ pub async fn run(shop: &Shop) -> Result<(), String> {
     shop.report.saw(2, "every order ended, after", seconds(Some(ended - began)));
     shop.cluster.control_gateway(&json!({"latency_ms": 0})).await?;
     shop.all_at_zero().await?;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let zero = shop.timeline.mark("scenario 2: every function is at zero");
+    until("a look at that", LOOK_LIMIT, async || shop.timeline.last(zero).map(drop)).await?;
     let samples = shop.timeline.since(began);
     let first = first_results(shop, before.last_sequence, began_at).await?;
     for (function, kind) in FIRST {

@@ -1,7 +1,7 @@
 //! The system in the cluster, and everything of it that can be reached from the node.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ pub const NODE: &str = "lab-node";
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How long the broker's pod may take to answer.
 const CONNECT_LIMIT: Duration = Duration::from_secs(60);
-/// How long one `kubectl` may take.
-const KUBECTL_LIMIT: Duration = Duration::from_secs(180);
+/// How long one `kubectl` or `helm` may take.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(180);
 
 /// Where the run finds what the lab made; from the environment that tests/cluster/run sets.
 #[derive(Debug, Clone)]
@@ -39,6 +39,11 @@ pub struct Place {
     pub kubeconfig: PathBuf,
     /// What is applied: a kustomization.
     pub overlay: PathBuf,
+    /// What is only validated: the generated manifests, and a kustomization with their component for Prometheus.
+    pub manifests: PathBuf,
+    pub monitored: PathBuf,
+    /// The program that renders the chart.
+    pub helm: PathBuf,
     /// Where broker, gateway and receiver keep their files.
     pub data: PathBuf,
     /// The seed of the broker's user `operator`.
@@ -59,6 +64,9 @@ impl Place {
             kubectl: path("CLUSTER_KUBECTL")?,
             kubeconfig: path("KUBECONFIG")?,
             overlay: path("CLUSTER_OVERLAY")?,
+            manifests: path("CLUSTER_MANIFESTS")?,
+            monitored: path("CLUSTER_MONITORED")?,
+            helm: path("CLUSTER_HELM")?,
             data: path("CLUSTER_DATA")?,
             operator_nkey: text("CLUSTER_OPERATOR_NKEY")?,
             public_keys: std::env::vars().filter(|(name, _)| name.ends_with("_NKEY")).collect(),
@@ -150,9 +158,10 @@ impl Cluster {
     }
 }
 
-/// What `kubectl` printed.
+/// What a program printed.
 #[derive(Debug)]
 pub struct Printed {
+    program: String,
     pub is_good: bool,
     pub out: String,
     pub err: String,
@@ -161,20 +170,31 @@ pub struct Printed {
 impl Printed {
     /// The output of a command that ended well.
     pub fn good(self) -> Result<String, String> {
-        if self.is_good { Ok(self.out) } else { Err(format!("kubectl: {}", self.err.trim())) }
+        if self.is_good { Ok(self.out) } else { Err(format!("{}: {}", self.program, self.err.trim())) }
     }
 }
 
 /// Runs `kubectl` and returns what it printed.
 pub async fn kubectl(place: &Place, arguments: &[&str]) -> Result<Printed, String> {
-    let mut command = tokio::process::Command::new(&place.kubectl);
+    run(place, &place.kubectl, arguments).await
+}
+
+/// Runs `helm` and returns what it printed.
+pub async fn helm(place: &Place, arguments: &[&str]) -> Result<Printed, String> {
+    run(place, &place.helm, arguments).await
+}
+
+async fn run(place: &Place, program: &Path, arguments: &[&str]) -> Result<Printed, String> {
+    let name = program.display().to_string();
+    let mut command = tokio::process::Command::new(program);
     command.args(arguments).env("KUBECONFIG", &place.kubeconfig).stdin(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(KUBECTL_LIMIT, command.output())
+    let output = tokio::time::timeout(PROGRAM_LIMIT, command.output())
         .await
-        .map_err(|_| format!("kubectl {arguments:?} did not end within {} s", KUBECTL_LIMIT.as_secs()))?
-        .map_err(|error| format!("{}: {error}", place.kubectl.display()))?;
+        .map_err(|_| format!("{name} {arguments:?} did not end within {} s", PROGRAM_LIMIT.as_secs()))?
+        .map_err(|error| format!("{name}: {error}"))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok(Printed { is_good: output.status.success(), out: text(&output.stdout), err: text(&output.stderr) })
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    Ok(Printed { program: name, is_good: output.status.success(), out, err })
 }
 
 /// The address of a Service.

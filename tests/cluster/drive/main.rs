@@ -34,6 +34,7 @@ mod rights;
 mod shop;
 mod timeline;
 mod trouble;
+mod validated;
 mod verdict;
 
 use std::path::PathBuf;
@@ -116,8 +117,9 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Applies the manifests, and connects to what they make.
+/// Validates and applies the manifests, and connects to what they make.
 async fn open(place: Place, report: Report) -> Result<Shop, String> {
+    validated::validate(&place, &report).await?;
     applied::apply(&place, &report).await?;
     let cluster = Cluster::connect(place).await?;
     let timeline = Timeline::record(cluster.clone());

