@@ -6,6 +6,7 @@ use jetlag::jetstream::{Connection, Operator, ReadMessage};
 use jetlag::topology::EVENTS;
 use jetlag_cli::console::Console;
 use jetlag_cli::demo::{Options, Shop};
+use jetlag_cli::status::{Look, Snapshot};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -21,7 +22,7 @@ pub struct Opened {
     pub shop: Shop,
     pub operator: Operator,
     pub client: reqwest::Client,
-    _data: TempDir,
+    data: TempDir,
     _turn: SemaphorePermit<'static>,
 }
 
@@ -54,7 +55,7 @@ impl Opened {
             Operator::connect(&Connection::to(shop.running().broker_url().unwrap())).await.unwrap();
         // A client without TLS roots: everything is on this machine.
         let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-        Self { shop, operator, client, _data: data, _turn: turn }
+        Self { shop, operator, client, data, _turn: turn }
     }
 
     /// Posts `body` to a function, as JSON.
@@ -75,6 +76,12 @@ impl Opened {
         }
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    }
+
+    /// What `jetlag status` tells.
+    pub async fn status(&self) -> Snapshot {
+        let data = Some(self.data.path().to_owned());
+        Look::at(self.operator.clone(), String::new(), data, String::new()).snapshot().await.unwrap()
     }
 
     pub async fn events(&self, filter: &str) -> Vec<ReadMessage> {
