@@ -34,6 +34,13 @@ async fn orders_wait_out_an_outage_of_the_gateway_behind_an_open_breaker() {
     );
     let (waiting, given_back) = opened.operator.lag(EVENTS, "payment").await.unwrap();
     assert!(waiting + given_back > 0, "orders wait in the stream");
+    let findings = opened.status().await.findings;
+    let broken =
+        findings.iter().find(|finding| finding.kind == "breaker_open").expect("the status tells of it");
+    assert_eq!(broken.place, "payment");
+    let starved =
+        findings.iter().find(|finding| finding.kind == "nobody_pulls" && finding.place == "payment");
+    assert_eq!(starved, None, "it is not pulled because of the breaker");
     switch(false).await;
     until("confirmed orders", async || {
         (opened.events("orders.confirmed.*.*").await.len() == ORDERS).then_some(())
@@ -43,5 +50,14 @@ async fn orders_wait_out_an_outage_of_the_gateway_behind_an_open_breaker() {
     let ledger: serde_json::Value = ledger.json().await.unwrap();
     assert_eq!(ledger["charges"].as_array().unwrap().len(), ORDERS, "none charged twice");
     assert_eq!(opened.operator.stream_state(DEAD_LETTERS).await.unwrap().messages, 0);
+    // At rest again, with every function at work and nothing wrong.
+    let status = until("status without findings", async || {
+        let status = opened.status().await;
+        (status.wrong() == 0 && status.functions.iter().all(|function| function.lag() == 0)).then_some(status)
+    })
+    .await;
+    let payment = status.functions.iter().find(|function| function.name == "payment").unwrap();
+    assert!(payment.answered() >= ORDERS as u64 && payment.pulls() > 0 && !payment.is_broken());
+    assert_eq!(payment.replicas(), Some(1));
     opened.shop.close().await;
 }

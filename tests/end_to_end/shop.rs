@@ -7,6 +7,7 @@ use jetlag::jetstream::{Connection, Operator, ReadMessage};
 use jetlag::topology::EVENTS;
 use jetlag_cli::console::Console;
 use jetlag_cli::demo::{Options, Shop};
+use jetlag_cli::status::{Look, Snapshot};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -90,6 +91,12 @@ impl Opened {
         }
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    }
+
+    /// What `jetlag status` tells.
+    pub async fn status(&self) -> Snapshot {
+        let data = Some(self.data.path().to_owned());
+        Look::at(self.operator.clone(), String::new(), data, String::new()).snapshot().await.unwrap()
     }
 
     pub async fn events(&self, filter: &str) -> Vec<ReadMessage> {

@@ -52,7 +52,8 @@ pub(super) struct Evidence<'a> {
     pub(super) streams: &'a [StreamFacts],
     pub(super) consumers: &'a [ConsumerFacts],
     pub(super) functions: &'a [Function],
-    /// Dead letters that were not looked at.
+    /// Dead letters whose reasons were looked at, and those whose were not.
+    pub(super) letters_seen: u64,
     pub(super) letters_unseen: u64,
     /// What a command must be told to speak to the same broker.
     pub(super) target: &'a str,
@@ -335,8 +336,9 @@ impl Evidence<'_> {
                 severity: Severity::Wrong,
                 place: DEAD_LETTERS.to_owned(),
                 what: format!(
-                    "{} older dead letters were not looked at, and are not in the counts of functions",
-                    grouped(self.letters_unseen)
+                    "there are {} more than the latest {}, whose reasons are told here",
+                    grouped(self.letters_unseen),
+                    grouped(self.letters_seen)
                 ),
                 remedy: "list them".to_owned(),
                 command: self.command("dlq list"),

@@ -46,8 +46,9 @@ impl Local {
         Some(Self { entries: entries.collect() })
     }
 
-    /// The processes of each of `functions`: one of its name, and those that have a number after it.
-    pub(super) fn processes(&self, functions: &[String]) -> BTreeMap<String, Vec<Process>> {
+    /// The processes of each of `functions`: one of its name, and those that have a number after it. Nothing if no process
+    /// has the name of any of them: they run under the names of their packages, which need not be those of the functions.
+    pub(super) fn processes(&self, functions: &[String]) -> Option<BTreeMap<String, Vec<Process>>> {
         let mut found: BTreeMap<String, Vec<Process>> =
             functions.iter().map(|name| (name.clone(), Vec::new())).collect();
         for entry in &self.entries {
@@ -66,7 +67,7 @@ impl Local {
                 processes.push(Process { name, phase, url, log, restarts, last_end });
             }
         }
-        found
+        found.values().any(|processes| !processes.is_empty()).then_some(found)
     }
 }
 
@@ -91,8 +92,9 @@ mod tests {
         let local =
             Local { entries: ["till", "till-2", "till-10", "till-new", "lane-7"].map(entry).to_vec() };
         let functions = ["till", "lane-7", "idle"].map(str::to_owned);
-        let found = local.processes(&functions);
+        let found = local.processes(&functions).unwrap();
         let counts: Vec<_> = found.iter().map(|(name, all)| (name.as_str(), all.len())).collect();
         assert_eq!(counts, [("idle", 0), ("lane-7", 1), ("till", 3)]);
+        assert_eq!(local.processes(&["clerk".to_owned()]), None);
     }
 }

@@ -37,7 +37,8 @@ struct Letters {
     /// Messages, first and last sequence when it was read.
     state: (u64, u64, u64),
     by_function: BTreeMap<String, DeadLetters>,
-    /// How many more there are that were not looked at.
+    /// How many were read, and how many more there are.
+    seen: u64,
     others: u64,
 }
 
@@ -60,7 +61,8 @@ impl Look {
         )?;
         let streams: Vec<StreamFacts> = streams.into_iter().flatten().collect();
         let consumers: Vec<ConsumerFacts> = consumers.into_iter().flatten().collect();
-        let letters = self.letters(&streams).await?;
+        let durables = consumers.iter().map(|consumer| consumer.durable.clone()).collect();
+        let letters = self.letters(&streams, durables).await?;
         let names: BTreeSet<String> = consumers
             .iter()
             .map(|consumer| consumer.durable.clone())
@@ -84,7 +86,7 @@ impl Look {
             },
         )?;
         let local = self.data.as_deref().and_then(Local::read);
-        let mut processes = local.as_ref().map(|local| local.processes(&names)).unwrap_or_default();
+        let mut processes = local.and_then(|local| local.processes(&names));
         let lanes: Vec<(&ConsumerFacts, Option<OffsetDateTime>)> = consumers.iter().zip(oldest).collect();
         let functions = names.iter().zip(waiting).map(|(name, waiting)| {
             let own: Vec<_> = lanes.iter().filter(|(consumer, _)| consumer.durable == *name).collect();
@@ -97,7 +99,7 @@ impl Look {
                 breaker: breakers.remove(name).map(Into::into),
                 oldest: own.iter().filter_map(|(_, oldest)| *oldest).min(),
                 last_active: own.iter().filter_map(|(consumer, _)| consumer.last_active).max(),
-                processes: processes.remove(name).filter(|_| local.is_some()),
+                processes: processes.as_mut().and_then(|processes| processes.remove(name)),
             }
         });
         let functions: Vec<Function> = functions.collect();
@@ -108,6 +110,7 @@ impl Look {
             consumers: &consumers,
             functions: &functions,
             letters_unseen: letters.others,
+            letters_seen: letters.seen,
             target: &self.target,
         };
         let findings = finding::all(&evidence);
@@ -115,10 +118,15 @@ impl Look {
         Ok(Snapshot { at, broker: self.broker.clone(), streams, functions, findings })
     }
 
-    async fn letters(&mut self, streams: &[StreamFacts]) -> Result<Letters, OperatorError> {
+    /// What was given up: by function, and of the latest why.
+    async fn letters(
+        &mut self,
+        streams: &[StreamFacts],
+        mut functions: BTreeSet<String>,
+    ) -> Result<Letters, OperatorError> {
         let stream = streams.iter().find(|stream| stream.name == DEAD_LETTERS && stream.messages > 0);
         let Some(stream) = stream else {
-            return Ok(Letters { state: (0, 0, 0), by_function: BTreeMap::new(), others: 0 });
+            return Ok(Letters { state: (0, 0, 0), by_function: BTreeMap::new(), seen: 0, others: 0 });
         };
         let state = (stream.messages, stream.first_sequence, stream.last_sequence);
         if let Some(known) = self.letters.as_ref().filter(|letters| letters.state == state) {
@@ -132,7 +140,15 @@ impl Look {
             let reason = message.header(headers::REASON).unwrap_or("unknown").to_owned();
             *letters.by_reason.entry(reason).or_default() += 1;
         }
-        let letters = Letters { state, by_function, others };
+        if others > 0 {
+            functions.extend(by_function.keys().cloned());
+            let counts = functions.iter().map(|name| self.operator.count_dead_letters(name));
+            let counts = try_join_all(counts).await?;
+            for (name, count) in functions.into_iter().zip(counts).filter(|(_, count)| *count > 0) {
+                by_function.entry(name).or_default().count = count;
+            }
+        }
+        let letters = Letters { state, by_function, seen: messages.len() as u64, others };
         self.letters = Some(letters.clone());
         Ok(letters)
     }

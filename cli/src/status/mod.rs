@@ -111,9 +111,9 @@ pub struct Retries {
 /// What a function gave up.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct DeadLetters {
-    /// How many, of those that were looked at.
+    /// How many.
     pub count: u64,
-    /// How many for each reason.
+    /// How many for each reason, of the latest thousand of all functions.
     pub by_reason: BTreeMap<String, u64>,
 }
 

@@ -28,7 +28,7 @@ impl Snapshot {
         if !self.functions.is_empty() {
             let _ = writeln!(
                 text,
-                "\n{:<16}{:>9}{:>10}{:>7}{:>7}{:>9}  {:<10}{:>6}  {:<11}{:<11}{:<9}BREAKER",
+                "\n{:<16}{:>9}{:>10}{:>7}{:>7}{:>9}  {:<10}{:>6}  {:<11}{:<15}{:<9}BREAKER",
                 "FUNCTION",
                 "LAG",
                 "IN FLIGHT",
@@ -84,7 +84,7 @@ impl Snapshot {
         };
         let _ = writeln!(
             text,
-            "{:<16}{:>9}{:>10}{:>7}{:>7}{:>9}  {next:<10}{:>6}  {oldest:<11}{:<11}{running:<9}{breaker}",
+            "{:<16}{:>9}{:>10}{:>7}{:>7}{:>9}  {next:<10}{:>6}  {oldest:<11}{:<15}{running:<9}{breaker}",
             function.name,
             grouped(function.lag()),
             grouped(function.in_flight()),

@@ -202,6 +202,16 @@ impl Operator {
         Ok((messages, others))
     }
 
+    /// How many dead letters `function` has.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn count_dead_letters(&self, function: &str) -> Result<u64, OperatorError> {
+        let ask = json!({"batch": 1, "seq": 1, "next_by_subj": format!("dlq.{function}.*")});
+        let (messages, left) = gather(self.caller(), DEAD_LETTERS, &ask).await?;
+        Ok(messages.len() as u64 + left)
+    }
+
     /// What the processes of `functions` have written down of their circuit breakers.
     ///
     /// # Errors

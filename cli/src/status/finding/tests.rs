@@ -37,8 +37,15 @@ fn payment() -> Function {
 }
 
 fn found(streams: &[StreamFacts], functions: &[Function], consumers: &[ConsumerFacts]) -> Vec<Finding> {
-    let evidence =
-        Evidence { at: NOW, streams, consumers, functions, letters_unseen: 0, target: " --context prod" };
+    let evidence = Evidence {
+        at: NOW,
+        streams,
+        consumers,
+        functions,
+        letters_seen: 9,
+        letters_unseen: 0,
+        target: " --context prod",
+    };
     all(&evidence)
 }
 
