@@ -1,5 +1,9 @@
 //! What came of an invocation: for people, and as an exit code.
 
+pub(crate) mod binary;
+pub(crate) mod broker;
+pub(crate) mod fixture;
+
 use jetlag::invoke::{Committed, Delivered, Disposition, Report};
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};

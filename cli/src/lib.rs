@@ -19,6 +19,7 @@ mod objects;
 pub mod orders;
 pub mod problem;
 mod replay;
+pub mod scaffold;
 pub mod scaler;
 mod sealed;
 pub mod status;

@@ -12,6 +12,7 @@ use jetlag_cli::commands::invoke::Invoke;
 use jetlag_cli::commands::lint::Lint;
 use jetlag_cli::commands::man::Man;
 use jetlag_cli::commands::manifests::Manifests;
+use jetlag_cli::commands::new::New;
 use jetlag_cli::commands::place::Place;
 use jetlag_cli::commands::provision::Provision;
 use jetlag_cli::commands::replay::Replay;
@@ -34,6 +35,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(Demo),
+    New(New),
     Up(Up),
     Invoke(Invoke),
     Place(Place),
@@ -56,6 +58,7 @@ const EXAMPLES: &str = "\
 Examples:
   jetlag demo                                            a shop with real orders, and its books balanced
   jetlag up                                              run the whole application here
+  jetlag new loyalty --listens orders.confirmed          a function of your own
   jetlag invoke payment                                  one event through one function, without a broker
   jetlag place data/online-retail/orders-2010-12.csv     give it real orders
   jetlag status                                          how everything is, what looks wrong, and what to do
@@ -79,6 +82,7 @@ async fn main() -> ExitCode {
     let console = Console::stderr();
     let outcome = match cli.command {
         Command::Demo(demo) => demo.run(console).await,
+        Command::New(new) => new.run(console).await,
         Command::Up(up) => up.run(console).await,
         Command::Invoke(invoke) => invoke.run(console).await,
         Command::Place(place) => place.run(console).await,

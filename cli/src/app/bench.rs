@@ -1,6 +1,6 @@
 //! One function's program with what it needs around it, for running it once: no broker, and nothing left behind.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -21,6 +21,10 @@ use jetlag::topology::Topology;
 pub struct Bench {
     /// Its program.
     pub program: PathBuf,
+    /// The directory of its package.
+    pub directory: PathBuf,
+    /// One of its sources that is newer than its program, if it was not built now.
+    pub newer: Option<PathBuf>,
     /// What the manifest adds to its environment.
     pub env: Vec<(String, String)>,
     /// The companions that it is told of. They are killed when this is dropped, before their files are removed.
@@ -35,12 +39,16 @@ impl Bench {
     /// There is no such function (66), the build fails (65), or a companion does not start (69).
     pub async fn of(
         function: &str,
-        manifest: Option<&std::path::Path>,
+        manifest: Option<&Path>,
         build: Build,
         console: Console,
     ) -> Result<Self, Problem> {
         let failed = |what: &str| Problem::new(Exit::CannotCreate, format!("cannot make {what}"));
-        let plan = Plan::read(manifest).await?.only(function)?;
+        let plan = match build {
+            Build::Beside => Plan::read_as_built(manifest).await?,
+            Build::Cargo { .. } => Plan::read(manifest).await?,
+        };
+        let plan = plan.only(function)?;
         let executables = plan.executables(build, console).await?;
         let data =
             tempfile::tempdir().map_err(|error| failed("a directory for temporary files").because(error))?;
@@ -71,9 +79,10 @@ impl Bench {
         }
         let addresses = running.addresses();
         let scope = Scope { data: data.path(), companions: &addresses, earlier: &Addresses::new() };
-        let (mut program, mut env) = (PathBuf::new(), Vec::new());
+        let (mut program, mut directory, mut env) = (PathBuf::new(), PathBuf::new(), Vec::new());
         for planned in &plan.functions {
             program = plan::executable(&executables, &planned.name, &planned.bin)?;
+            directory.clone_from(&planned.directory);
             for (name, value) in &planned.env {
                 let value = value.fill(scope).map_err(|why| {
                     Problem::new(Exit::Config, format!("`{}`: {name}: {why}", plan.manifest.path.display()))
@@ -81,6 +90,16 @@ impl Bench {
                 env.push((name.clone(), value));
             }
         }
-        Ok(Self { program, env, _companions: running, _data: data })
+        let newer = (build == Build::Beside).then(|| newer(&directory, &program)).flatten();
+        Ok(Self { program, directory, newer, env, _companions: running, _data: data })
     }
+}
+
+/// A source of the package in `directory` that was changed after `program` was built.
+fn newer(directory: &Path, program: &Path) -> Option<PathBuf> {
+    let changed = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
+    let built = changed(program)?;
+    let sources = std::fs::read_dir(directory.join("src")).into_iter().flatten().flatten();
+    let mut sources = sources.map(|entry| entry.path()).chain([directory.join("Cargo.toml")]);
+    sources.find(|path| path.is_file() && changed(path).is_some_and(|changed| changed > built))
 }

@@ -1,6 +1,6 @@
 //! The functions of an application, as Cargo knows them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -21,6 +21,9 @@ const OF_PACKAGE: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
 #[derive(Debug, Deserialize)]
 pub(crate) struct Workspace {
     pub(crate) packages: Vec<Package>,
+    /// Where it is.
+    #[serde(default, rename = "workspace_root")]
+    pub(crate) root: PathBuf,
 }
 
 /// A package.
@@ -28,6 +31,8 @@ pub(crate) struct Workspace {
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) id: String,
+    #[serde(default)]
+    manifest_path: PathBuf,
     targets: Vec<Target>,
     metadata: Option<Metadata>,
 }
@@ -92,6 +97,16 @@ impl Package {
             .as_ref()
             .and_then(|metadata| metadata.jetlag.as_ref())
             .is_some_and(|marks| marks.function)
+    }
+
+    /// Where it is.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.manifest_path.parent()
+    }
+
+    /// Whether others can use it.
+    pub(crate) fn has_lib(&self) -> bool {
+        self.targets.iter().any(|target| target.kind.iter().any(|kind| kind == "lib"))
     }
 
     /// Whether it has a binary of this name.

@@ -6,7 +6,9 @@ mod companion;
 mod describe;
 mod discover;
 mod function;
+mod glance;
 mod manifest;
+mod nearest;
 mod plan;
 mod ports;
 mod provision;
@@ -27,6 +29,8 @@ use jetlag::topology::{Sizing, Topology};
 
 pub use bench::Bench;
 pub use build::Build;
+pub(crate) use discover::{Package, Workspace};
+pub(crate) use glance::has;
 pub use running::Running;
 
 pub use crate::supervisor::process_name;
@@ -62,6 +66,15 @@ const PROVISION_VARIABLE: &str = "JETLAG_PROVISION";
 /// It is not: the message names the line.
 pub fn check_manifest(text: &str) -> Result<(), Problem> {
     manifest::Manifest::parse(Path::new(manifest::FILE), text).map(drop)
+}
+
+/// The directory of `function`'s package.
+///
+/// # Errors
+/// There is no such function (66), or no application (78).
+pub(crate) async fn directory_of(function: &str, manifest: Option<&Path>) -> Result<PathBuf, Problem> {
+    let plan = Plan::read(manifest).await?.only(function)?;
+    Ok(plan.functions.into_iter().next().map(|function| function.directory).unwrap_or_default())
 }
 
 /// How to start an application.

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::build::{self, Build, Executables};
 use super::discover::{Package, Workspace};
+use super::glance::glance;
 use super::manifest::{Manifest, Program};
+use super::nearest::nearest;
 use super::template::Template;
 use crate::broker;
 use crate::console::Console;
@@ -27,6 +29,8 @@ pub(crate) struct Plan {
 pub(crate) struct PlannedFunction {
     pub(crate) name: String,
     pub(crate) bin: String,
+    /// Where its package is.
+    pub(crate) directory: PathBuf,
     pub(crate) env: BTreeMap<String, Template>,
 }
 
@@ -36,9 +40,27 @@ impl Plan {
     /// # Errors
     /// No manifest, a wrong one, no workspace, no functions, or two processes of one name (78).
     pub(crate) async fn read(manifest: Option<&Path>) -> Result<Self, Problem> {
-        let mut manifest = Manifest::read(&manifest_path(manifest)?)?;
-        let root = manifest.path.parent().unwrap_or(Path::new("/")).to_owned();
-        let workspace = Workspace::of(&root).await?;
+        let manifest = Manifest::read(&manifest_path(manifest)?)?;
+        let workspace = Workspace::of(&root_of(&manifest)).await?;
+        Self::of(manifest, workspace)
+    }
+
+    /// The same for programs that are not built again: Cargo is asked only if it has to be.
+    ///
+    /// # Errors
+    /// As with [`read`](Self::read).
+    pub(crate) async fn read_as_built(manifest: Option<&Path>) -> Result<Self, Problem> {
+        let manifest = Manifest::read(&manifest_path(manifest)?)?;
+        let root = root_of(&manifest);
+        let workspace = match glance(&root) {
+            Some(workspace) => workspace,
+            None => Workspace::of(&root).await?,
+        };
+        Self::of(manifest, workspace)
+    }
+
+    fn of(mut manifest: Manifest, workspace: Workspace) -> Result<Self, Problem> {
+        let root = root_of(&manifest);
         let packages = workspace.functions();
         if packages.is_empty() {
             let what = format!("no package in the workspace of `{}` is a function", root.display());
@@ -68,8 +90,10 @@ impl Plan {
         let known: Vec<_> = self.functions.iter().map(|known| known.name.clone()).collect();
         self.functions.retain(|known| known.name == function);
         let Some(planned) = self.functions.first() else {
+            let meant = nearest(function, known.iter().map(String::as_str));
+            let meant = meant.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
             return Err(Problem::new(Exit::NoInput, format!("there is no function `{function}`"))
-                .remedy(format!("the functions are: {}", known.join(", "))));
+                .remedy(format!("{meant}the functions are: {}", known.join(", "))));
         };
         let used: BTreeSet<String> =
             planned.env.values().flat_map(Template::companions).map(|(name, _)| name.to_owned()).collect();
@@ -147,13 +171,19 @@ pub(crate) fn manifest_path(named: Option<&Path>) -> Result<PathBuf, Problem> {
     }
 }
 
+/// The directory that the manifest is in.
+fn root_of(manifest: &Manifest) -> PathBuf {
+    manifest.path.parent().unwrap_or(Path::new("/")).to_owned()
+}
+
 fn planned(package: &Package, manifest: &mut Manifest) -> Result<PlannedFunction, Problem> {
     let bin = package.main_bin().ok_or_else(|| {
         Problem::new(Exit::Config, format!("the function `{}` has no binary of its name", package.name))
             .remedy("give its package a src/main.rs")
     })?;
     let env = manifest.functions.remove(&package.name).map(|entry| entry.env).unwrap_or_default();
-    Ok(PlannedFunction { name: package.name.clone(), bin: bin.to_owned(), env })
+    let directory = package.directory().unwrap_or(Path::new("")).to_owned();
+    Ok(PlannedFunction { name: package.name.clone(), bin: bin.to_owned(), directory, env })
 }
 
 /// The program that was built, or found, for the binary `bin` of `package`.

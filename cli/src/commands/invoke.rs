@@ -1,5 +1,6 @@
 //! `jetlag invoke`: one event through the true pipeline of one function.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -12,9 +13,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::{Format, print};
-use crate::app::{Bench, Build};
+use crate::app::{self, Bench, Build};
 use crate::console::Console;
-use crate::invoked;
+use crate::invoked::{self, fixture};
 use crate::problem::{Exit, Problem};
 
 /// How long one invocation may take, companions aside: eight attempts at their longest.
@@ -35,9 +36,9 @@ pub struct Invoke {
     #[command(flatten)]
     event: Event,
 
-    /// The function's state before it: KIND/KEY=JSON, as often as wanted
-    #[arg(long, value_name = "KEY=JSON", value_parser = pair)]
-    state: Vec<(String, Box<RawValue>)>,
+    /// The function's state before it: KIND/KEY=JSON, or a file with a JSON object of such keys, as often as wanted
+    #[arg(long, value_name = "KEY=JSON|FILE", value_parser = given)]
+    state: Vec<Given>,
 
     #[command(flatten)]
     faults: Faults,
@@ -45,6 +46,15 @@ pub struct Invoke {
     /// Post it as a CloudEvent to a function that runs at this URL (JETLAG_TRIGGER=http or both), instead
     #[arg(long, value_name = "URL", conflicts_with_all = ["state", "attempt", "duplicate", "fail_first", "crash", "timeout"])]
     url: Option<String>,
+
+    /// Send it through the broker of the `up` that runs here, or of NATS_URL, to the function that runs, instead: to that
+    /// function alone, and once. What that commits is shown; its state is not
+    #[arg(long, conflicts_with_all = ["url", "save", "state", "attempt", "duplicate", "fail_first", "crash", "timeout"])]
+    broker: bool,
+
+    /// Keep the event as a fixture of the function, for --fixture: fixtures/NAME.json in its directory
+    #[arg(long, value_name = "NAME", value_parser = fixture_name, conflicts_with = "url")]
+    save: Option<String>,
 
     /// Read this file instead of the nearest jetlag.yaml at or above the current directory
     #[arg(long, value_name = "FILE")]
@@ -66,10 +76,14 @@ struct Event {
     #[arg(long, conflicts_with = "file")]
     example: bool,
 
-    /// A whole event, or a CloudEvent in structured mode, from this file; - is standard input (the default where it is none
-    /// of a terminal)
+    /// A whole event, or a CloudEvent in either HTTP mode (in binary mode: header lines, an empty line, the body), from this
+    /// file; - is standard input (the default where it is none of a terminal)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "kind", "id", "aggregate_id", "trace_id", "field"])]
     file: Option<PathBuf>,
+
+    /// A whole event that was kept with --save, or a dead letter that was
+    #[arg(long, value_name = "NAME", value_parser = fixture_name, conflicts_with_all = ["example", "file", "data", "kind", "id", "aggregate_id", "trace_id", "field"])]
+    fixture: Option<String>,
 
     /// The data of the event, as JSON
     #[arg(long, value_name = "JSON", value_parser = json)]
@@ -126,14 +140,18 @@ Examples:
   jetlag invoke payment --field amount=2000                  a card that is declined
   jetlag invoke order --type payments.declined
   jetlag invoke inventory --state 'stock/85123A={\"available\":3}' --file order.json
+  jetlag invoke inventory --state stock.json                 state from a file: {\"stock/85123A\": {\"available\": 3}}
+  jetlag invoke payment --field amount=2000 --save declined  keep it, and run it again with --fixture declined
   jetlag invoke payment --duplicate                          delivered twice: charged once
   jetlag invoke payment --crash after-commit                 the process dies at the worst moment
   jetlag invoke payment --fail-first 2 -o json | jq '.deliveries[].at_ms'
   jetlag invoke payment --url http://127.0.0.1:8083/         a function that runs
+  jetlag invoke payment --fixture declined --broker          the same through the broker of `jetlag up`
 
 Exit codes:
   0 acknowledged    1 to be tried again, or given back    2 a dead letter    64 usage    65 the build failed
-  66 no such function or file    69 a companion or the URL does not answer    78 configuration";
+  66 no such function, program, file or fixture    69 a companion or the URL does not answer
+  73 the fixture is there already    78 configuration";
 
 impl Invoke {
     /// Runs it, prints what came of it, and says so by the exit code.
@@ -141,34 +159,97 @@ impl Invoke {
     /// # Errors
     /// It was not acknowledged, or nothing was run.
     pub async fn run(self, console: Console) -> Result<(), Problem> {
-        if let Some(url) = &self.url {
-            let event = self.event.whole()?;
-            return invoked::post(url, event, self.output).await;
+        if self.url.is_some() || self.broker {
+            return self.elsewhere().await;
         }
-        let request = serde_json::to_vec(&self.request()?)
-            .map_err(|error| Problem::new(Exit::Internal, "the request does not serialise").because(error))?;
+        // What is wrong with the event is told before anything is built or started.
+        let early = match &self.event.fixture {
+            None => Some(self.event.input()?),
+            Some(_) => None,
+        };
+        let state = self.states()?;
         let build = if self.no_build { Build::Beside } else { Build::like_this_program() };
         let bench = Bench::of(&self.function, self.app.as_deref(), build, quiet(console)).await?;
+        if let Some(newer) = &bench.newer {
+            let what = format!("`{}` is newer than `{}`", newer.display(), bench.program.display());
+            console.warn(&format!("{what}: what runs is an older contract; leave out --no-build"));
+        }
+        let input = match (early, &self.event.fixture) {
+            (Some(input), _) => input,
+            (None, name) => {
+                Input::Bytes(fixture::read(&bench.directory, name.as_deref().unwrap_or_default())?)
+            }
+        };
+        let keep = self.save.as_deref().map(|name| fixture::free(&bench.directory, name)).transpose()?;
+        let request = serde_json::to_vec(&self.request(input, state))
+            .map_err(|error| Problem::new(Exit::Internal, "the request does not serialise").because(error))?;
         let report = run(&self.function, &bench, &request).await?;
+        if let Some(path) = keep {
+            fixture::save(&path, &report.event)?;
+            console.good("saved", &path.display().to_string());
+        }
         print(self.output, || invoked::in_words(&report), &report)?;
         invoked::verdict(&report)
     }
 
-    fn request(&self) -> Result<Request, Problem> {
+    /// Runs it in a function that runs.
+    async fn elsewhere(&self) -> Result<(), Problem> {
+        let event = match &self.event.fixture {
+            Some(name) => {
+                fixture::read(&app::directory_of(&self.function, self.app.as_deref()).await?, name)?
+            }
+            None => self.event.whole()?,
+        };
+        if let Some(url) = &self.url {
+            return invoked::post(url, event, self.output).await;
+        }
+        let report = invoked::broker::through(&self.function, &event).await?;
+        print(self.output, || invoked::in_words(&report), &report)?;
+        invoked::verdict(&report)
+    }
+
+    /// All the state that is given; what comes later counts.
+    fn states(&self) -> Result<BTreeMap<String, Box<RawValue>>, Problem> {
+        let mut states = BTreeMap::new();
+        for given in &self.state {
+            match given {
+                Given::One(key, value) => drop(states.insert(key.clone(), value.clone())),
+                Given::File(path) => {
+                    let name = path.display();
+                    let text = std::fs::read_to_string(path).map_err(|error| {
+                        Problem::new(Exit::NoInput, format!("cannot read the state in `{name}`"))
+                            .because(error)
+                    })?;
+                    let values: BTreeMap<String, Box<RawValue>> =
+                        serde_json::from_str(&text).map_err(|error| {
+                            Problem::new(Exit::Usage, format!("`{name}` is no JSON object of states"))
+                                .because(error)
+                                .remedy(
+                                    "it has the form of .state in `jetlag invoke -o json`: {\"KIND/KEY\": …}",
+                                )
+                        })?;
+                    states.extend(values);
+                }
+            }
+        }
+        Ok(states)
+    }
+
+    fn request(&self, input: Input, state: BTreeMap<String, Box<RawValue>>) -> Request {
         let crash = self.faults.crash.as_deref().map(|point| match point {
             "before-commit" => Crash::BeforeCommit,
             "after-commit" => Crash::AfterCommit,
             _ => Crash::BeforeAck,
         });
-        Ok(Request {
-            input: self.event.input()?,
-            state: self.state.iter().cloned().collect(),
+        Request {
+            input,
+            state,
             attempt: self.faults.attempt,
             duplicate: self.faults.duplicate,
             fail_first: self.faults.fail_first,
             crash,
             time_limit_ms: self.faults.timeout,
-        })
+        }
     }
 }
 
@@ -192,8 +273,8 @@ impl Event {
     fn whole(&self) -> Result<String, Problem> {
         match self.input()? {
             Input::Bytes(text) => Ok(text),
-            Input::Parts(_) => Err(Problem::new(Exit::Usage, "--url needs a whole event")
-                .remedy("give it with --file FILE or on standard input; `jetlag invoke FUNCTION -o json | jq -r .event` makes one")),
+            Input::Parts(_) => Err(Problem::new(Exit::Usage, "--url and --broker need a whole event")
+                .remedy("give it with --file FILE, --fixture NAME or on standard input; `jetlag invoke FUNCTION -o json | jq -r .event` makes one")),
         }
     }
 
@@ -208,8 +289,13 @@ impl Event {
             || !field.is_empty()
     }
 
-    /// The text of the file or of standard input; nothing where standard input has none.
+    /// The text of the file or of standard input; nothing where standard input has none. A CloudEvent in binary mode becomes
+    /// the same in structured mode.
     fn read(&self) -> Result<Option<String>, Problem> {
+        Ok(self.read_as_it_is()?.map(|text| invoked::binary::structured(&text).unwrap_or(text)))
+    }
+
+    fn read_as_it_is(&self) -> Result<Option<String>, Problem> {
         let unreadable = |name: &str, error: std::io::Error| {
             Problem::new(Exit::NoInput, format!("cannot read {name}")).because(error)
         };
@@ -265,6 +351,28 @@ fn quiet(console: Console) -> Console {
 
 fn json(text: &str) -> Result<Box<RawValue>, String> {
     RawValue::from_string(text.to_owned()).map_err(|error| format!("not JSON: {error}"))
+}
+
+/// State on the command line.
+#[derive(Debug, Clone)]
+enum Given {
+    One(String, Box<RawValue>),
+    File(PathBuf),
+}
+
+fn given(text: &str) -> Result<Given, String> {
+    if text.contains('=') {
+        return pair(text).map(|(key, value)| Given::One(key, value));
+    }
+    Ok(Given::File(text.into()))
+}
+
+fn fixture_name(text: &str) -> Result<String, String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    match !text.is_empty() && text.chars().all(is_name) {
+        true => Ok(text.to_owned()),
+        false => Err("a name has letters, digits, - and _; for a path there is --file".to_owned()),
+    }
 }
 
 fn pair(text: &str) -> Result<(String, Box<RawValue>), String> {
