@@ -202,19 +202,24 @@ async fn a_dead_letter_is_edited(shop: &Shop) {
     let unchanged = shop.edit(letter, "true").is(0);
     assert!(unchanged.err.contains("nothing was changed"), "{unchanged:?}");
     let no_json = shop.edit(letter, "sed -i 's/\"amount\": -1/\"amount\" -1/'").is(65);
-    assert!(no_json.err.contains("line 12, column 14: expected `:`"), "{no_json:?}");
+    assert!(no_json.err.contains("column 14: expected `:`"), "{no_json:?}");
     let no_amount = shop.edit(letter, "sed -i 's/: -1,/: \"much\",/'").is(65);
-    assert!(
-        no_amount.err.contains("line 12, column") && no_amount.err.contains("not an amount"),
-        "{no_amount:?}"
-    );
+    assert!(no_amount.err.contains("not an amount"), "{no_amount:?}");
     let not_valid = shop.edit(letter, "sed -i 's/: -1,/: -2,/'").is(65);
     assert!(not_valid.err.contains("it must be more than zero"), "{not_valid:?}");
     let another = shop.edit(letter, "sed -i 's/B-1-1/B-1-2/'").is(65);
     assert!(another.err.contains("id, type and aggregate_id must stay"), "{another:?}");
-    for refused in [no_json, no_amount, not_valid, another] {
+    for (refused, has_place) in [(no_json, true), (no_amount, true), (not_valid, false), (another, false)] {
         let kept = refused.err.split("your text is in ").nth(1).unwrap().trim();
+        let text = std::fs::read_to_string(kept).unwrap();
         std::fs::remove_file(kept).unwrap();
+        let place = refused.err.split_once("not sent: line ");
+        assert_eq!(place.is_some(), has_place, "{refused:?}");
+        // The line that is told is the one in the file that is kept.
+        if let Some((_, line)) = place {
+            let line: usize = line.split_once(',').unwrap().0.parse().unwrap();
+            assert!(text.lines().nth(line - 1).unwrap().contains("\"amount\""), "{refused:?}: {text}");
+        }
     }
     shop.edit(letter, "false").is(69);
     assert_eq!(
@@ -289,7 +294,9 @@ async fn a_redrive_that_is_killed_can_be_run_again(shop: &Shop) {
     assert!(left > 0, "it was killed in the middle");
 
     let done = shop.jetlag(&[&redrive[..], &["1000"], &["-o", "json"]].concat()).is(0).json();
-    assert_eq!((&done["done"], &done["left"]), (&json!(left), &json!(0)));
+    // What the broker took from the killed one last may have come after that look.
+    let sent = done["done"].as_u64().unwrap();
+    assert!(sent <= left && sent + 1 >= left && done["left"] == 0, "{done}, and {left} were left");
     for number in 0..MANY {
         let charged = format!("payments.processed.{}.*", order(number));
         until("payment", async || (shop.count(&charged).await > 0).then_some(())).await;
@@ -312,7 +319,7 @@ impl Drop for Killed {
 
 async fn events_are_run_again_with_effects_off(shop: &Shop) {
     shop.jetlag(&["trail", "O-1", "--follow"]).is(0);
-    let before = shop.operator.stream_state(EVENTS).await.unwrap().last_sequence;
+    let before = shop.count("*.*.O-1.*").await;
     let replay =
         |arguments: &[&str]| shop.jetlag(&[&["replay"], arguments, &["--no-build", "-o", "json"]].concat());
     // The gateway names every payment anew.
@@ -344,8 +351,7 @@ async fn events_are_run_again_with_effects_off(shop: &Shop) {
     replay(&["audit", "--from", "1"]).is(64);
     let there = replay(&["payment", "--into", "--from", "1"]).is(73);
     assert!(there.err.contains("has its consumer"), "{there:?}");
-    let after = shop.operator.stream_state(EVENTS).await.unwrap().last_sequence;
-    assert_eq!(before, after, "a replay changes nothing");
+    assert_eq!(before, shop.count("*.*.O-1.*").await, "a replay changes nothing");
 }
 
 async fn a_forged_entry_is_found(shop: &Shop) {
