@@ -157,7 +157,8 @@ impl Input<'_> {
 fn is_burial(message: &ReadMessage) -> bool {
     let data =
         Envelope::read(&message.payload).ok().and_then(|e| serde_json::from_str::<Value>(e.data.get()).ok());
-    message.subject.starts_with("done.") && data.is_some_and(|data| data["outcome"] == "dead_letter")
+    message.subject.starts_with("done.")
+        && data.is_some_and(|data| data.get("outcome").is_some_and(|outcome| outcome == "dead_letter"))
 }
 
 fn event(message: &ReadMessage) -> Option<Committed> {

@@ -1,6 +1,6 @@
 //! A dead letter's event in an editor: what is shown, what is wrong with what comes back, and where.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -240,7 +240,7 @@ fn refused(letter: &DeadLetter, fault: &Fault, shown: &str, file: tempfile::Temp
     }
 }
 
-fn kept_in(kept: &PathBuf) -> String {
+fn kept_in(kept: &Path) -> String {
     format!("your text is in {}", kept.display())
 }
 

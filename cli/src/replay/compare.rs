@@ -209,7 +209,7 @@ mod tests {
         }
     }
 
-    fn ran(disposition: Value, events: &[(&str, Value)]) -> Reran {
+    fn ran(disposition: &Value, events: &[(&str, Value)]) -> Reran {
         let events: Vec<_> = events
             .iter()
             .map(|(kind, data)| json!({"subject": "s", "kind": kind, "key": "O", "data": data}))
@@ -235,10 +235,9 @@ mod tests {
                 emitted("c.d", json!(null)),
             ],
         );
-        let again =
-            ran(ack.clone(), &[("c.d", json!(null)), ("a.b", json!({"x": 2})), ("a.b", json!({"x": 1}))]);
+        let again = ran(&ack, &[("c.d", json!(null)), ("a.b", json!({"x": 2})), ("a.b", json!({"x": 1}))]);
         assert_eq!(Compared::of(&then, &again, &[]).verdict, Verdict::Same);
-        let other = ran(ack, &[("a.b", json!({"x": 2})), ("a.b", json!({"x": 3})), ("e.f", json!({}))]);
+        let other = ran(&ack, &[("a.b", json!({"x": 2})), ("a.b", json!({"x": 3})), ("e.f", json!({}))]);
         let compared = Compared::of(&then, &other, &[]);
         assert_eq!(compared.verdict, Verdict::Different);
         // What has its like is paired with that, though another was looked at first.
@@ -250,7 +249,7 @@ mod tests {
         let ack = json!({"disposition": "ack", "already": false});
         let then =
             input(Outcome::Acknowledged, vec![emitted("a.b", json!({"at": 1, "in": [{"at": 2, "x": 1}]}))]);
-        let again = ran(ack, &[("a.b", json!({"in": [{"at": 9, "x": 1}]}))]);
+        let again = ran(&ack, &[("a.b", json!({"in": [{"at": 9, "x": 1}]}))]);
         assert_eq!(Compared::of(&then, &again, &[]).verdict, Verdict::Different);
         assert_eq!(Compared::of(&then, &again, &["at".into()]).verdict, Verdict::Same);
     }
@@ -260,9 +259,9 @@ mod tests {
         let dead = json!({"disposition": "dead_letter", "reason": "rejected", "error": "no"});
         let rejected = Outcome::DeadLetter { reason: "rejected".into(), error: None };
         let verdict = |then, again: &Reran| Compared::of(&input(then, Vec::new()), again, &[]).verdict;
-        assert_eq!(verdict(rejected.clone(), &ran(dead.clone(), &[])), Verdict::Same);
-        assert_eq!(verdict(Outcome::Acknowledged, &ran(dead.clone(), &[])), Verdict::Different);
-        assert_eq!(verdict(Outcome::Unknown, &ran(dead, &[])), Verdict::NothingThen);
+        assert_eq!(verdict(rejected.clone(), &ran(&dead, &[])), Verdict::Same);
+        assert_eq!(verdict(Outcome::Acknowledged, &ran(&dead, &[])), Verdict::Different);
+        assert_eq!(verdict(Outcome::Unknown, &ran(&dead, &[])), Verdict::NothingThen);
         assert_eq!(verdict(rejected.clone(), &Reran::Refused("no".into())), Verdict::Different);
         let redriven = Input { is_redriven: true, ..input(rejected, Vec::new()) };
         assert_eq!(Compared::of(&redriven, &Reran::Refused("no".into()), &[]).verdict, Verdict::NothingThen);

@@ -75,7 +75,7 @@ pub async fn make(order: &Order) -> Result<Made, Problem> {
             Err(error) => left.push(format!("`{}` has no target for it: {error}", path.display())),
         },
         Some(Err(path)) => {
-            left.push(format!("`{}` has another form than expected: add a target for it", path.display()))
+            left.push(format!("`{}` has another form than expected: add a target for it", path.display()));
         }
         None => {}
     }

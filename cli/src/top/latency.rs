@@ -73,7 +73,7 @@ impl Meters {
         let reads = snapshot.functions.iter().filter_map(|function| {
             let urls: Vec<String> =
                 function.processes.iter().flatten().filter_map(|process| process.url.clone()).collect();
-            (!urls.is_empty()).then(|| async move {
+            (!urls.is_empty()).then_some(async move {
                 let texts = join_all(urls.iter().map(|url| self.text(url))).await;
                 let mut sum = Buckets::default();
                 texts.iter().flatten().for_each(|text| sum.add(text, &function.name));
