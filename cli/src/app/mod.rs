@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod companion;
+mod deployable;
 mod describe;
 mod discover;
 mod function;
@@ -29,6 +30,7 @@ use jetlag::topology::{Sizing, Topology};
 
 pub use bench::Bench;
 pub use build::Build;
+pub use deployable::{Deployable, deployable};
 pub(crate) use discover::{Package, Workspace};
 pub(crate) use glance::has;
 pub use running::Running;
@@ -454,52 +456,6 @@ async fn program_in(
     let (_, program) =
         programs.pop().ok_or_else(|| Problem::new(Exit::Internal, format!("`{function}` was not built")))?;
     Ok(program)
-}
-
-/// An application as it is deployed elsewhere.
-#[derive(Debug)]
-pub struct Deployable {
-    /// Where its manifest is.
-    pub root: PathBuf,
-    /// What its functions say of themselves.
-    pub functions: Vec<Description>,
-    /// What they cannot know.
-    pub deploy: keda::Deploy,
-}
-
-/// The application of `manifest`, or of the nearest one. Its functions are `programs`, which need no application, or, if
-/// none is named, those of the Cargo workspace, which are built.
-///
-/// # Errors
-/// There is no application, it is not built, or a function does not describe itself.
-pub async fn deployable(
-    manifest: Option<&Path>,
-    programs: &[PathBuf],
-    build: Build,
-    console: Console,
-) -> Result<Deployable, Problem> {
-    if programs.is_empty() {
-        let mut plan = Plan::read(manifest).await?;
-        if build == Build::Beside {
-            // What runs beside the functions here need not be there. A build takes it in, as that of `up` does: with other
-            // packages Cargo would choose other features, and build again what is built.
-            plan.manifest.companions.clear();
-        }
-        let executables = plan.executables(build, console).await?;
-        let functions = describe::all(&plan.programs(&executables)?).await?;
-        return Ok(Deployable { root: plan.root, functions, deploy: plan.manifest.deploy });
-    }
-    let (root, deploy) = match plan::manifest_path(manifest) {
-        Ok(path) => {
-            let deploy = manifest::Manifest::read(&path)?.deploy;
-            (path.parent().unwrap_or(Path::new(".")).to_owned(), deploy)
-        }
-        // Programs that are named need no application around them.
-        Err(_) => (PathBuf::from("."), keda::Deploy::default()),
-    };
-    let named: Vec<_> = programs.iter().map(|path| (path.display().to_string(), path.clone())).collect();
-    let functions = describe::all(&named).await?;
-    Ok(Deployable { root, functions, deploy })
 }
 
 /// The processes that run in `data`, as the last change left them; `None` if nothing runs there.

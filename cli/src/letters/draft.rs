@@ -298,6 +298,6 @@ mod tests {
     fn a_place_in_the_data_is_one_in_the_whole() {
         let text = "{\"a\": 1,\n \"data\": {\n  \"x\": 1}}";
         assert_eq!(in_whole(text, (2, 4)), Some((3, 4)));
-        assert_eq!(in_whole(text, (1, 1)), Some((2, 11)));
+        assert_eq!(in_whole(text, (1, 1)), Some((2, 10)), "the brace itself");
     }
 }
