@@ -73,7 +73,7 @@ const TIME_MAX: Duration = Duration::from_secs(24 * 3600);
 /// assert_eq!(office.events::<Billed>().len(), 1);
 /// // The process died, so the broker waited for its answer and delivered the parcel again.
 /// assert_eq!(
-///     course.outline(),
+///     course.outline().trim_start(),
 ///     "\
 ///    0.000 s  billing  parcels.sent P-1: the process dies
 ///             + parcels.billed P-1
