@@ -1,8 +1,8 @@
 //! KEDA and the HPA on one machine: lag from the broker's monitoring endpoint in, processes out.
 //!
 //! What is decided is [`keda::decision`]'s, which knows no clock and no process. Here are its edges: the ScaledObjects as
-//! they are written ([`objects`]), the endpoint as KEDA reads it ([`endpoint`]), time that may run faster ([`clock`]), and
-//! one task for each function that looks, asks and acts ([`Scaled`]). Every change is told as a [`Change`].
+//! they are written (`objects`), the endpoint as KEDA reads it (`endpoint`), time that may run faster (`clock`), and
+//! one task for each function that looks, asks and acts (`Scaled`). Every change is told as a [`Change`].
 
 mod change;
 mod clock;
