@@ -12,7 +12,8 @@ use jetlag::topology::EVENTS;
 use super::{Format, Target, print};
 use crate::app::{self, Build};
 use crate::console::Console;
-use crate::letters::{self, Intent, Outcome, Pick, Row, Whole, draft, fixture, table};
+use crate::invoked::fixture;
+use crate::letters::{self, Intent, Outcome, Pick, Row, Whole, draft, table};
 use crate::problem::{Exit, Problem};
 
 /// Look at dead letters, send them again, or purge them
@@ -58,8 +59,8 @@ struct Show {
     #[arg(value_name = "SEQUENCE")]
     sequence: u64,
 
-    /// Write its event into a file for `jetlag invoke --file`: NAME is functions/FUNCTION/fixtures/NAME.json beside
-    /// jetlag.yaml, and what has a / or ends in .json is a path
+    /// Write its event into a file for `jetlag invoke --file`: NAME is fixtures/NAME.json in the function's
+    /// package, where `invoke --fixture` looks, and what has a / or ends in .json is a path
     #[arg(long, value_name = "NAME")]
     save: Option<String>,
 
@@ -72,7 +73,7 @@ Examples:
   jetlag dlq show 17
   jetlag dlq show 17 -o json | jq .payload
   jetlag dlq show 17 --save no-amount              for a test: functions/payment/fixtures/no-amount.json
-  jetlag dlq show 17 --save /tmp/17.json && jetlag invoke payment --file /tmp/17.json
+  jetlag dlq show 17 --save ./17.json && jetlag invoke payment --file 17.json
 
 Exit codes:
   0 shown    64 usage    66 it is not there, or nothing runs    69 no answer    73 the file is there already, or cannot be written
@@ -244,8 +245,8 @@ impl Show {
         let (operator, url) = self.target.source.connect().await?;
         let letter = whole(&operator, &url, self.sequence).await?;
         if let Some(name) = &self.save {
-            let file = fixture_file(name, &letter.function)?;
-            fixture::save(&letter, &file)?;
+            let file = fixture_file(name, &letter.function).await?;
+            fixture::save(&file, &letter.payload)?;
             let run = format!("jetlag invoke {} --file {}", letter.function, file.display());
             let saved = serde_json::json!({"saved": file, "run": run});
             return print(self.target.output, || format!("saved as {}\n  {run}\n", file.display()), &saved);
@@ -256,11 +257,11 @@ impl Show {
 }
 
 /// The file that `name` means: a path, or a name among the fixtures of `function`.
-fn fixture_file(name: &str, function: &str) -> Result<PathBuf, Problem> {
+async fn fixture_file(name: &str, function: &str) -> Result<PathBuf, Problem> {
     if name.contains('/') || name.ends_with(".json") {
         return Ok(PathBuf::from(name));
     }
-    Ok(fixture::directory(&app::root(None)?, function).join(format!("{name}.json")))
+    Ok(fixture::path(&app::directory_of(function, None).await?, name))
 }
 
 async fn whole(operator: &Operator, url: &str, sequence: u64) -> Result<DeadLetter, Problem> {

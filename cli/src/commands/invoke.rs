@@ -185,7 +185,7 @@ impl Invoke {
             .map_err(|error| Problem::new(Exit::Internal, "the request does not serialise").because(error))?;
         let report = run(&self.function, &bench, &request).await?;
         if let Some(path) = keep {
-            fixture::save(&path, &report.event)?;
+            fixture::save(&path, report.event.as_bytes())?;
             console.good("saved", &path.display().to_string());
         }
         print(self.output, || invoked::in_words(&report), &report)?;

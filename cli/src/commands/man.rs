@@ -19,7 +19,7 @@ pub struct Man {
 const EXAMPLES: &str = "\
 Examples:
   jetlag man ~/.local/share/man/man1 && man jetlag-status
-  jetlag man /tmp/man && man /tmp/man/jetlag-dlq-redrive.1
+  jetlag man ./man && man ./man/jetlag-dlq-redrive.1
 
 Exit codes:
   0 written    64 usage    73 the directory cannot be written";

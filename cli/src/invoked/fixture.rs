@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::json;
 use crate::problem::{Exit, Problem};
 
-fn path(function: &Path, name: &str) -> PathBuf {
+/// Where the fixture of this name is, of the function in the directory `function`.
+pub(crate) fn path(function: &Path, name: &str) -> PathBuf {
     function.join("fixtures").join(format!("{name}.json"))
 }
 
@@ -48,23 +49,22 @@ pub(crate) fn free(function: &Path, name: &str) -> Result<PathBuf, Problem> {
     Ok(path)
 }
 
-/// Keeps `event`, laid out if it is JSON.
+/// Keeps `event`, laid out if it is JSON. What is there already stays.
 ///
 /// # Errors
-/// It cannot be written, or somebody was faster (73).
-pub(crate) fn save(path: &Path, event: &str) -> Result<(), Problem> {
+/// The file is there, or cannot be written (73).
+pub(crate) fn save(path: &Path, event: &[u8]) -> Result<(), Problem> {
     let failed = |error: std::io::Error| {
-        let remedy =
-            if error.kind() == ErrorKind::AlreadyExists { "choose another name for --save" } else { "" };
+        let is_there = error.kind() == ErrorKind::AlreadyExists;
         let problem =
             Problem::new(Exit::CannotCreate, format!("cannot write `{}`", path.display())).because(error);
-        if remedy.is_empty() { problem } else { problem.remedy(remedy) }
+        if is_there { problem.remedy("choose another name for --save, or remove that file") } else { problem }
     };
-    let is_json = serde_json::from_str::<Value>(event).is_ok();
-    let text = is_json.then(|| json::laid_out(event) + "\n");
+    let is_json = serde_json::from_slice::<Value>(event).is_ok();
+    let text = std::str::from_utf8(event).ok().filter(|_| is_json).map(|text| json::laid_out(text) + "\n");
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(failed)?;
     }
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
-    file.write_all(text.as_deref().unwrap_or(event).as_bytes()).map_err(failed)
+    file.write_all(text.as_ref().map_or(event, String::as_bytes)).map_err(failed)
 }

@@ -1,7 +1,6 @@
 //! Dead letters: which are meant, how they look, and what can be done with them.
 
 pub mod draft;
-pub mod fixture;
 mod intent;
 mod pick;
 mod work;

@@ -32,15 +32,7 @@ fn desk(seed: u64) -> System {
 
 #[tokio::test]
 async fn a_decision_is_told_once_whatever_happens_to_the_process() {
-    let faults = [
-        Fault::FailFirst(2),
-        Fault::TimeOut,
-        Fault::Duplicate,
-        Fault::CrashBeforeCommit,
-        Fault::CrashAfterCommit,
-        Fault::CrashBeforeAck,
-    ];
-    for fault in faults {
+    for fault in Fault::EACH {
         let mut desk = desk(1);
         desk.fault("order", fault);
         desk.publish(PaymentProcessed::example());

@@ -194,15 +194,7 @@ async fn in_pipeline(answer: (u16, &'static str), fault: Option<Fault>) -> (Syst
 
 #[tokio::test]
 async fn whatever_happens_to_the_process_the_gateway_sees_one_key_and_one_event_comes_of_it() {
-    let faults = [
-        Fault::FailFirst(2),
-        Fault::TimeOut,
-        Fault::Duplicate,
-        Fault::CrashBeforeCommit,
-        Fault::CrashAfterCommit,
-        Fault::CrashBeforeAck,
-    ];
-    for fault in faults {
+    for fault in Fault::EACH {
         let (system, desk, course) = in_pipeline(APPROVED, Some(fault)).await;
         assert_eq!(system.events::<PaymentProcessed>().len(), 1, "{fault:?}\n{course}");
         let asked = desk.asked();

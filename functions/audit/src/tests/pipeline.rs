@@ -17,14 +17,7 @@ fn is_chained(checkpoints: &[AuditSealed]) -> bool {
 
 #[tokio::test]
 async fn every_entry_is_sealed_once_whatever_happens_to_the_process() {
-    for fault in [
-        Fault::FailFirst(2),
-        Fault::TimeOut,
-        Fault::Duplicate,
-        Fault::CrashBeforeCommit,
-        Fault::CrashAfterCommit,
-        Fault::CrashBeforeAck,
-    ] {
+    for fault in Fault::EACH {
         for seed in 0..3 {
             let mut trail = System::of_seed(seed).function(CONTRACT, (), seal);
             trail.fault("audit", fault);

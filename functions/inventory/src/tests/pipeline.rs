@@ -45,15 +45,7 @@ async fn the_last_piece_goes_to_one_order_whoever_comes_first() {
 
 #[tokio::test]
 async fn goods_move_once_whatever_happens_to_the_process() {
-    let faults = [
-        Fault::FailFirst(2),
-        Fault::TimeOut,
-        Fault::Duplicate,
-        Fault::CrashBeforeCommit,
-        Fault::CrashAfterCommit,
-        Fault::CrashBeforeAck,
-    ];
-    for fault in faults {
+    for fault in Fault::EACH {
         let (system, course) = with_fault(fault, PaymentProcessed::example()).await;
         assert_eq!(stock(&system), Stock { available: 3, reserved: 0, sold: 2 }, "{fault:?}\n{course}");
         let (system, course) = with_fault(fault, PaymentDeclined::example()).await;

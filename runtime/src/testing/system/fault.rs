@@ -31,8 +31,8 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// What may go wrong by itself.
-    pub(super) const MISHAPS: [Self; 6] = [
+    /// One of each, for a test that is to hold whatever happens.
+    pub const EACH: [Self; 6] = [
         Self::FailFirst(1),
         Self::TimeOut,
         Self::Duplicate,

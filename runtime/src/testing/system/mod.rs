@@ -279,7 +279,7 @@ impl System {
         }
         let (number, lane) = self.dice.one_of(&ready);
         let goes_wrong = self.now() < STORM && self.dice.chance(self.mishaps_per_mille);
-        let mishap = goes_wrong.then(|| self.dice.one_of(&Fault::MISHAPS));
+        let mishap = goes_wrong.then(|| self.dice.one_of(&Fault::EACH));
         let (dice, at) = (self.dice.clone(), self.now());
         let member = self.members.get_mut(number)?;
         if let Some(mishap) = mishap {

@@ -105,7 +105,7 @@ async fn the_seed_decides_the_order_and_the_same_seed_decides_the_same() {
 
 #[tokio::test]
 async fn whatever_goes_wrong_the_effects_are_there_once() {
-    for fault in Fault::MISHAPS {
+    for fault in Fault::EACH {
         let (mut office, _) = office(3);
         office.fault("billing", fault);
         sent(&mut office, &["P-1", "P-2"]);
