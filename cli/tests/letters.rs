@@ -259,7 +259,7 @@ async fn a_dead_letter_becomes_a_fixture(shop: &Shop) {
     let file = file.to_str().unwrap();
     shop.jetlag(&["dlq", "show", &letter, "--save", file]).is(0);
     let again = shop.jetlag(&["dlq", "show", &letter, "--save", file]).is(73);
-    assert!(again.err.contains("give it another name"), "{again:?}");
+    assert!(again.err.contains("choose another name"), "{again:?}");
     let mut invoke = Command::new(env!("CARGO_BIN_EXE_jetlag"));
     let invoke = invoke.args(["invoke", "payment", "--no-build", "--file", file]).current_dir(ROOT);
     let invoked = Told::of(&invoke.stdin(Stdio::null()).output().unwrap()).is(2);
