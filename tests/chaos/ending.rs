@@ -9,8 +9,9 @@ use jetlag_cli::broker::{Places, find};
 use jetlag_cli::console::Console;
 use rustix::process::Signal;
 use tempfile::TempDir;
+use tests::{free_port, until};
 
-use crate::fleet::{send, until};
+use crate::fleet::send;
 
 /// The exit code of a process that left something unfinished.
 const FORCED: i32 = 75;
@@ -106,8 +107,4 @@ async fn a_second_signal_ends_it_at_once() {
         let took = began.elapsed();
         assert!(took < DRAIN / 2, "{signal:?}: {took:?}");
     }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jetlag::jetstream::{Connection, Operator};
-use jetlag_cli::app::{self, App, Running, process_name};
+use jetlag_cli::app::{self, App, Build, Running, process_name};
 use jetlag_cli::console::Console;
 use jetlag_cli::supervisor::{Entry, Phase, Status};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use tests::{built, until};
 use world::proxy::{Proxy, Weather};
 
 use crate::customers::Counter;
@@ -18,8 +19,6 @@ use crate::fault::{FUNCTIONS, replicas_of};
 
 /// How long a charge may take before payment gives up; short, so that late answers need not be very late.
 const PAYMENT_TIMEOUT_MS: u64 = 3_000;
-/// How long anything that is waited for may take.
-pub const PATIENCE: Duration = Duration::from_secs(90);
 /// How often it is looked at.
 pub const GLANCE: Duration = Duration::from_millis(25);
 /// How long an answer of the broker or of a companion may take.
@@ -53,6 +52,8 @@ impl Fleet {
         options.port_base = 0;
         options.nats_port = Some(0);
         options.console = setup.console;
+        built();
+        options.build = Build::Beside;
         options.replicas = setup.replicas;
         for function in FUNCTIONS {
             options.replicas_of.insert(function.to_owned(), replicas_of(function, setup.replicas));
@@ -231,17 +232,4 @@ pub fn send(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap();
     // It may have ended meanwhile.
     let _ = kill_process(pid, signal);
-}
-
-/// Looks until there is something to see, within [`PATIENCE`].
-pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let looking = async {
-        loop {
-            if let Some(seen) = look().await {
-                return seen;
-            }
-            tokio::time::sleep(GLANCE).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("no {what} within {PATIENCE:?}"))
 }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use jetlag_cli::supervisor::Phase;
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use tests::until;
 
 use crate::fault::{FUNCTIONS, replicas_of};
-use crate::fleet::{Fleet, GLANCE, until};
+use crate::fleet::{Fleet, GLANCE};
 
 /// What a drain may take: 30 s for what is under way, and the last answers to the broker.
 const DRAIN_LIMIT: Duration = Duration::from_secs(33);

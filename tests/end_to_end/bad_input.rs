@@ -1,8 +1,9 @@
 //! Bad input has a defined outcome, over HTTP and on the stream: the table in docs/delivery.md, row by row.
 
 use jetlag::topology::DEAD_LETTERS;
+use tests::until;
 
-use crate::shop::{Opened, until};
+use crate::shop::Opened;
 
 const GOOD: &str = r#"{"order_id":"ORD-1","customer_id":"C-1","amount":12.50,"currency":"GBP"}"#;
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use jetlag::topology::{EVENTS, RETRY};
 use jetlag_cli::books::Finding;
 use rustix::process::Signal;
+use tests::until;
 
-use crate::shop::{Opened, until};
+use crate::shop::Opened;
 
 /// The books balance the gateway's ledger, the receiver's counts, the streams and the stock against each other.
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! The payment gateway is away: orders queue, no attempt is wasted, and all are served when it is back.
 
 use jetlag::topology::{DEAD_LETTERS, EVENTS};
+use tests::until;
 
-use crate::shop::{Opened, until};
+use crate::shop::Opened;
 
 const ORDERS: usize = 60;
 

@@ -2,8 +2,9 @@
 
 use jetlag::topology::DEAD_LETTERS;
 use jetlag_cli::letters::{self, Pick};
+use tests::until;
 
-use crate::shop::{Opened, until};
+use crate::shop::Opened;
 
 /// An order that nobody placed, reserved: with `amount` as it is in the data.
 fn reserved(amount: &str) -> String {

@@ -3,7 +3,9 @@
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
-use crate::shop::{Opened, until};
+use tests::until;
+
+use crate::shop::Opened;
 
 /// A process beside the one that the shop has started. Dropping it kills it.
 pub struct Replica {

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use jetlag::topology::DEAD_LETTERS;
 use serde_json::Value;
+use tests::until;
 
 use crate::replica::Replica;
-use crate::shop::{Opened, until};
+use crate::shop::Opened;
 
 /// How long the breaker waits before a probe, instead of 30 s.
 const OPEN_FOR_MS: u64 = 2_000;

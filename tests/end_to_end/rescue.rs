@@ -6,8 +6,9 @@ use std::time::Duration;
 use jetlag::topology::{ADVISORIES, AUDIT, DEAD_LETTERS, RETRY};
 use jetlag_cli::streams::Origin;
 use rustix::process::Signal;
+use tests::until;
 
-use crate::shop::{Opened, until};
+use crate::shop::Opened;
 
 /// How long events are kept: longer than the broker waits for an answer (15 s), as a day is.
 const HORIZON: Duration = Duration::from_secs(30);

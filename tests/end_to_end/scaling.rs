@@ -15,8 +15,9 @@ use jetlag_cli::orders::{self, Order};
 use jetlag_cli::scaler::{Change, Options, Text, Told, What};
 use jetlag_cli::supervisor::Kind;
 use serde_json::{Value, json};
+use tests::until;
 
-use crate::shop::{Opened, until};
+use crate::shop::Opened;
 
 /// Orders that are published.
 const ORDERS: u32 = 1_000;
@@ -232,7 +233,7 @@ async fn a_thousand_orders_take_every_function_from_zero_to_several_and_back_and
 
 /// Its timeline stands beside that of the cluster run in docs/scaling.md.
 #[tokio::test]
-#[ignore = "takes a minute, and tells how long things took"]
+#[ignore = "takes a minute, and tells how long things took; .ci/run runs it"]
 async fn the_load_of_the_cluster_run_by_the_objects_of_the_cluster_run() {
     let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("../keda/recordings/thousand-orders.json");
     let recording: Value = serde_json::from_slice(&std::fs::read(recording).unwrap()).unwrap();

@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use jetlag::jetstream::{Connection, Operator, ReadMessage};
 use jetlag::topology::EVENTS;
+use jetlag_cli::app::Build;
 use jetlag_cli::console::Console;
 use jetlag_cli::demo::{Options, Shop};
 use jetlag_cli::status::{Look, Snapshot};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use tests::{built, until};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Two tests of this file at a time: each has nine processes, and waits most of the time.
 static TURN: Semaphore = Semaphore::const_new(2);
-
-/// How long anything that a test waits for may take.
-const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A shop in a directory of its own, and a look into its broker.
 pub struct Opened {
@@ -59,6 +58,8 @@ impl Opened {
         options.app.port_base = 0;
         options.app.nats_port = Some(0);
         options.app.console = Console::silent();
+        built();
+        options.app.build = Build::Beside;
         tell(&mut options);
         let shop = Shop::open(options).await.unwrap_or_else(|problem| panic!("{problem:?}"));
         let operator =
@@ -113,17 +114,4 @@ impl Opened {
         let pid = self.shop.running().pid(name).unwrap_or_else(|| panic!("{name} does not run"));
         kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
     }
-}
-
-/// Looks until there is something to see, within [`PATIENCE`].
-pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let looking = async {
-        loop {
-            if let Some(seen) = look().await {
-                return seen;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("no {what} within {PATIENCE:?}"))
 }

@@ -1,8 +1,5 @@
 //! What happens when the broker fails: the table in docs/delivery.md, row by row, with real processes and real faults.
 
-#[macro_use]
-mod together;
-
 mod clearly;
 mod cluster;
 mod deleted;
@@ -20,7 +17,7 @@ mod server;
 mod slow;
 mod unreadable;
 
-side_by_side! {
+tests::side_by_side! {
     cluster::cluster_that_loses_its_leader_a_follower_and_its_majority_loses_nothing,
     partition::work_of_a_replica_that_was_cut_off_is_recognised_when_it_comes_back,
     slow::slow_broker_delivers_nothing_twice_while_the_process_lives,

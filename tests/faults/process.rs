@@ -1,14 +1,13 @@
 //! A process of the function `teller`, as it is seen from outside: its probes, metrics, log and end.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use reqwest::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tests::{PATIENCE, free_port, until};
+use tests::{PATIENCE, free_port, logged, until};
 use tokio::process::{Child, Command};
 
 use crate::namespace::Namespace;
@@ -35,7 +34,6 @@ impl Process {
     pub fn start(launch: &Launch<'_>) -> Self {
         let port = free_port();
         let log = launch.directory.join(format!("teller-{port}.log"));
-        let file = std::fs::File::create(&log).unwrap();
         let program = env!("CARGO_BIN_EXE_teller");
         let mut command = match launch.namespace {
             None => Command::new(program),
@@ -47,14 +45,10 @@ impl Process {
             .env("NATS_URL", launch.broker)
             .env("PORT", port.to_string())
             .env("TELLER_JOURNAL", launch.directory.join("journal"))
-            .envs(launch.env.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().unwrap())
-            .stderr(file)
-            .kill_on_drop(true);
+            .envs(launch.env.iter().copied());
         let host = launch.namespace.map_or("127.0.0.1", |namespace| namespace.inside());
         Self {
-            child: Mutex::new(command.spawn().unwrap()),
+            child: Mutex::new(logged(&mut command, &log)),
             client: client(),
             address: format!("http://{host}:{port}"),
             log,

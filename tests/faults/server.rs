@@ -1,14 +1,13 @@
 //! A nats-server to be broken: started, stopped, frozen, killed, reconfigured.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use jetlag_cli::broker::{Places, find};
 use jetlag_cli::console::Console;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tests::{free_port, until};
+use tests::{free_port, logged, until};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -55,17 +54,8 @@ impl Server {
     /// Starts the process, and waits until it talks; gives the moment in which it did.
     pub async fn run(&mut self) -> Instant {
         self.configure();
-        let log = std::fs::File::options().create(true).append(true).open(self.log_path()).unwrap();
-        let child = Command::new(&self.binary)
-            .arg("-c")
-            .arg(self.directory.join("nats.conf"))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        self.child = Some(child);
+        let mut command = Command::new(&self.binary);
+        self.child = Some(logged(command.arg("-c").arg(self.directory.join("nats.conf")), &self.log_path()));
         until("nats-server that talks", async || self.talks().await.then_some(())).await;
         Instant::now()
     }

@@ -1,17 +1,14 @@
 //! A nats-server and a process of the function `crasher`, started again whenever it ends.
 
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
 
 use jetlag::Description;
 use jetlag::jetstream::{Connection, Operator};
 use jetlag::topology::{DEAD_LETTERS, EVENTS, Sizing, Topology};
-use jetlag_cli::broker::{Places, find};
-use jetlag_cli::console::Console;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use tests::free_port;
+use tests::{Server, free_port, logged};
 use tokio::process::{Child, Command};
 
 const CRASHER: &str = env!("CARGO_BIN_EXE_crasher");
@@ -36,39 +33,25 @@ pub struct Place {
     url: String,
     port: u16,
     process: Option<Child>,
-    _server: Child,
+    _server: Server,
     data: TempDir,
 }
 
 impl Place {
     pub async fn open() -> Self {
         let data = tempfile::tempdir().unwrap();
-        let binary = find(&Places::from_env(None), &Console::silent()).await.unwrap().path;
-        let port = free_port();
-        let server = Command::new(binary)
-            .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"])
-            .arg(data.path().join("store"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let url = format!("nats://127.0.0.1:{port}");
-        let connecting = async {
-            loop {
-                match Operator::connect(&Connection::to(&url)).await {
-                    Ok(operator) => return operator,
-                    Err(_) => tokio::time::sleep(POLL).await,
-                }
-            }
-        };
-        let operator = tokio::time::timeout(PATIENCE, connecting).await.expect("a nats-server that answers");
+        let server = Server::start(data.path(), "", &[]).await;
+        let url = format!("nats://127.0.0.1:{}", server.port);
+        let operator = Operator::connect(&Connection::to(&url)).await.unwrap();
         let described = Command::new(CRASHER).arg("--describe").output().await.unwrap();
         let description: Description = serde_json::from_slice(&described.stdout).unwrap();
         let sizing = Sizing { ack_wait: ACK_WAIT, events_bytes_max: 64 * 1024 * 1024, ..Sizing::default() };
         operator.provision(&Topology::of(&[description], &sizing)).await.unwrap();
         Self { operator, url, port: free_port(), process: None, _server: server, data }
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.data.path().join("log")
     }
 
     fn journal_path(&self) -> PathBuf {
@@ -77,20 +60,13 @@ impl Place {
 
     /// Starts the function, with a limit on its memory.
     pub fn start(&mut self) {
-        let log = std::fs::File::options().create(true).append(true).open(self.data.path().join("log"));
-        let log = log.unwrap();
-        let process = Command::new("sh")
+        let mut command = Command::new("sh");
+        command
             .args(["-c", &format!("ulimit -c 0; ulimit -v {MEMORY_KB}; exec {CRASHER}")])
             .env("NATS_URL", &self.url)
             .env("PORT", self.port.to_string())
-            .env("CRASHER_JOURNAL", self.journal_path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        self.process = Some(process);
+            .env("CRASHER_JOURNAL", self.journal_path());
+        self.process = Some(logged(&mut command, &self.log_path()));
     }
 
     fn signal(&self, signal: Signal) {
@@ -190,7 +166,7 @@ impl Place {
     }
 
     fn log(&self) -> String {
-        std::fs::read_to_string(self.data.path().join("log")).unwrap_or_default()
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
     /// Ends the function and sees that it drains.

@@ -13,8 +13,7 @@ use jetlag_cli::app::{Build, describe};
 use jetlag_cli::console::Console;
 use nkeys::KeyPair;
 use serde_json::{Value, json};
-
-use crate::server::Server;
+use tests::{Server, built};
 
 /// The name of the account.
 pub const ACCOUNT: &str = "JETLAG";
@@ -28,7 +27,8 @@ pub struct Account {
 
 /// The functions of the application, built and asked.
 pub async fn functions() -> Vec<Description> {
-    describe(None, Build::like_this_program(), Console::silent()).await.unwrap()
+    built();
+    describe(None, Build::Beside, Console::silent()).await.unwrap()
 }
 
 /// The program `name` of the workspace, beside this one.

@@ -7,14 +7,13 @@ use std::time::Duration;
 use futures::StreamExt;
 use jetlag::Description;
 use jetlag::jetstream::{Connection, Operator};
-use jetlag::permissions::{Grant, Permissions};
+use jetlag::permissions::Permissions;
 use jetlag::topology::{AUDIT, DEAD_LETTERS, EVENTS, INTAKE, RETRY, Sizing, Topology};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tests::until;
+use tests::{Lacking, Server, publish, until, with_password};
 
 use crate::process::{NEEDY, Process, described};
-use crate::server::{Server, publish, with_password};
 use crate::veil::veil;
 
 const EXIT_CONFIG: i32 = 78;
@@ -54,39 +53,21 @@ impl Kind {
 struct Case {
     kind: Kind,
     account: String,
-    user: Permissions,
-    /// What is missing, as the function must tell it.
-    told: Option<String>,
+    lacking: Lacking,
 }
 
 impl Case {
-    fn new(kind: Kind, number: usize, mut user: Permissions, without: Option<(&str, &Grant)>) -> Self {
-        if let Some((_, grant)) = without {
-            user.publish.retain(|other| other != grant);
-            user.subscribe.retain(|other| other != grant);
-        }
-        let told = without.map(|(what, grant)| format!("allow it to {what} to \"{}\"", grant.subject));
-        Self { kind, account: format!("{kind:?}-{number}").to_lowercase(), user, told }
-    }
-
     fn name(&self) -> String {
         format!("f-{}", self.account)
     }
 
     fn configured(&self) -> Value {
-        let subjects = |grants: &[Grant]| -> Value {
-            // An empty list is leave for everything.
-            if grants.is_empty() {
-                return json!({"deny": [">"]});
-            }
-            json!({"allow": grants.iter().map(|grant| grant.subject.as_str()).collect::<Vec<_>>()})
-        };
-        json!({"jetstream": "enabled", "users": [
-            {"user": format!("admin-{}", self.account), "password": "x"},
-            {"user": self.name(), "password": "x", "permissions": {
-                "publish": subjects(&self.user.publish), "subscribe": subjects(&self.user.subscribe),
-            }},
-        ]})
+        self.lacking.account(&self.account, json!({"user": self.name(), "password": "x"}))
+    }
+
+    /// What is missing, as the function must tell it.
+    fn told(&self) -> Option<&str> {
+        self.lacking.told.as_deref()
     }
 }
 
@@ -128,7 +109,7 @@ impl Field<'_> {
     /// Whether nothing waits, and nothing is unanswered.
     async fn is_idle(&self) -> bool {
         for stream in self.case.kind.lanes() {
-            if self.operator.lag(stream, &self.case.user.user).await.ok() != Some((0, 0)) {
+            if self.operator.lag(stream, &self.case.lacking.user.user).await.ok() != Some((0, 0)) {
                 return false;
             }
         }
@@ -166,7 +147,7 @@ impl Field<'_> {
     /// Whether a handler has the input that it never comes back from.
     async fn hangs(&self) -> bool {
         let lane = self.case.kind.lanes()[0];
-        matches!(self.operator.lag(lane, &self.case.user.user).await, Ok((0, 1)))
+        matches!(self.operator.lag(lane, &self.case.lacking.user.user).await, Ok((0, 1)))
     }
 }
 
@@ -174,7 +155,7 @@ impl Field<'_> {
 async fn kept(field: &Field<'_>, port: u16, mut look: impl AsyncFnMut() -> bool) -> (Process, Option<i32>) {
     let mut process = field.start(port);
     let mut starts = 1;
-    let what = format!("end of {}: {}", field.case.account, field.case.told.as_deref().unwrap_or("work"));
+    let what = format!("end of {}: {}", field.case.account, field.case.told().unwrap_or("work"));
     let ended = until(&what, async || match process.ended() {
         Some(EXIT_SOFTWARE) if starts < STARTS_MAX => {
             process = field.start(port);
@@ -204,7 +185,7 @@ async fn proves(server: &Server, veiled: u16, case: &Case, directory: &Path, bot
     operator.provision(&Topology::of(both, &sizing)).await.unwrap();
     let log = |name: &str| directory.join(format!("{}-{name}.log", case.account));
     let mut field = Field { case, server, operator, log: log("told") };
-    if let Some(told) = &case.told {
+    if let Some(told) = case.told() {
         let mut process = field.start(server.port);
         let code = process.exit_code().await;
         denied(&field, told, &process, Some(code));
@@ -220,17 +201,17 @@ async fn proves(server: &Server, veiled: u16, case: &Case, directory: &Path, bot
             field.publish("needs.told.N-hang.N-hang", b"", "N-hang", "hang").await;
             until("handler that does not come back", async || field.hangs().await.then_some(())).await;
             process.signal(Signal::KILL);
-            let mark = format!("state.{}.*", case.user.user);
+            let mark = format!("state.{}.*", case.lacking.user.user);
             let is_marked = async || {
                 let state = field.operator.read(EVENTS, &mark, 1).await.unwrap_or_default();
                 state.iter().any(|state| state.subject.contains("_jetlag%2Fmark"))
             };
             // Without a line it goes on until it is denied, whatever it could do before that.
-            let told = case.told.is_some();
+            let told = case.told().is_some();
             kept(&field, veiled, async || !told && is_marked().await).await
         }
     };
-    match &case.told {
+    match case.told() {
         Some(told) => denied(&field, told, &process, ended),
         None => {
             assert_eq!(ended, None, "{}", process.log());
@@ -247,10 +228,8 @@ pub async fn each_line_is_needed_and_all_of_them_are_enough() {
         let description = described(NEEDY, kind.env()).await;
         let user = Permissions::of(&description);
         both.push(description);
-        let publish = user.publish.iter().map(|grant| Some(("publish", grant)));
-        let subscribe = user.subscribe.iter().map(|grant| Some(("subscribe", grant)));
-        for (number, without) in [None].into_iter().chain(publish).chain(subscribe).enumerate() {
-            cases.push(Case::new(kind, number, user.clone(), without));
+        for (number, lacking) in Lacking::each(&user).into_iter().enumerate() {
+            cases.push(Case { kind, account: format!("{kind:?}-{number}").to_lowercase(), lacking });
         }
     }
     let accounts: serde_json::Map<_, _> =

@@ -5,7 +5,6 @@ mod documentation;
 mod lines;
 mod process;
 mod refused;
-mod server;
 mod shop;
 mod veil;
 

@@ -1,11 +1,10 @@
 //! A process of one of the functions, as it is seen from outside: its log and its end.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use jetlag::Description;
 use rustix::process::{Pid, Signal, kill_process};
-use tests::{PATIENCE, until};
+use tests::{PATIENCE, logged, until};
 use tokio::process::{Child, Command};
 
 pub const NEEDY: &str = env!("CARGO_BIN_EXE_needy");
@@ -18,18 +17,9 @@ pub struct Process {
 impl Process {
     /// Starts `program` in an environment of only `env`.
     pub fn start(program: impl AsRef<Path>, log: PathBuf, env: &[(&str, &str)]) -> Self {
-        let file = std::fs::File::options().create(true).append(true).open(&log).unwrap();
-        let child = Command::new(program.as_ref())
-            .env_clear()
-            .env("PORT", "0")
-            .env("JETLAG_PROVISION", "false")
-            .envs(env.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().unwrap())
-            .stderr(file)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(program.as_ref());
+        command.env_clear().env("PORT", "0").env("JETLAG_PROVISION", "false").envs(env.iter().copied());
+        let child = logged(&mut command, &log);
         Self { child, log }
     }
 

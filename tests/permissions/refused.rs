@@ -4,10 +4,9 @@ use jetlag::jetstream::{Connection, Operator};
 use jetlag::permissions::{Grant, Permissions};
 use jetlag::topology::{EVENTS, Sizing, Topology};
 use serde_json::json;
-use tests::until;
+use tests::{Server, publish, until, with_password};
 
 use crate::process::{NEEDY, Process, described};
-use crate::server::{Server, publish, with_password};
 
 fn subjects(grants: &[Grant]) -> Vec<&str> {
     grants.iter().map(|grant| grant.subject.as_str()).collect()

@@ -1,8 +1,19 @@
 //! Tests that cross crates, and what several of them need.
 
+mod grants;
+mod process;
+mod programs;
+mod server;
+pub mod together;
+
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
+
+pub use grants::Lacking;
+pub use process::logged;
+pub use programs::built;
+pub use server::{Login, Server, publish, with_password};
 
 /// How long anything may take that a test waits for.
 pub const PATIENCE: Duration = Duration::from_secs(90);

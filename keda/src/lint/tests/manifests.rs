@@ -2,24 +2,7 @@
 
 use super::*;
 
-const SCALED: &str = r#"
-apiVersion: keda.sh/v1alpha1
-kind: ScaledObject
-metadata:
-  name: till
-  annotations: {}
-spec:
-  scaleTargetRef: {name: till}
-  pollingInterval: 5
-  cooldownPeriod: 60
-  minReplicaCount: 0
-  maxReplicaCount: 10
-  fallback: {failureThreshold: 3, replicas: 1}
-  advanced: {horizontalPodAutoscalerConfig: {behavior: {scaleUp: {stabilizationWindowSeconds: 0}}}}
-  triggers:
-  - {type: nats-jetstream, metadata: {stream: EVENTS, consumer: till, lagThreshold: "128"}}
-  - {type: nats-jetstream, metadata: {stream: RETRY, consumer: till, lagThreshold: "128"}}
-"#;
+const SCALED: &str = include_str!("till.yaml");
 
 const DEPLOYMENT: &str = r#"
 apiVersion: apps/v1

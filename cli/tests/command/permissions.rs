@@ -1,28 +1,21 @@
 //! The users of operations: what each command needs, it may; nothing that it may is not needed.
 
-#![cfg(test)]
-
-#[allow(dead_code, reason = "the tests of functions need more of it")]
-#[path = "../../tests/permissions/server.rs"]
-mod server;
-#[allow(dead_code, reason = "other tests need more of it")]
-mod shop;
-
 use std::path::PathBuf;
 use std::process::Output;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::shop::Shop;
 use futures::StreamExt;
 use jetlag::Description;
 use jetlag::jetstream::{Connection, Operator};
-use jetlag::permissions::{Grant, OPERATOR, PROVISION, PUBLISHER, Permissions, RESCUE};
+use jetlag::permissions::{OPERATOR, PROVISION, PUBLISHER, Permissions, RESCUE};
 use jetlag::topology::{Sizing, Topology};
 use jetlag_cli::app::{self, Build};
 use jetlag_cli::console::Console;
 use nkeys::KeyPair;
 use serde_json::{Value, json};
-use server::{Server, publish, with_password};
-use shop::Shop;
+use tests::{Lacking, Server, publish, with_password};
+use tokio::sync::Semaphore;
 
 /// How many accounts are worked in at a time.
 const AT_A_TIME: usize = 4;
@@ -37,44 +30,28 @@ const EXIT_CONFIG: Option<i32> = Some(78);
 struct Case {
     account: String,
     key: KeyPair,
-    user: Permissions,
-    /// What is missing, as the command must tell it.
-    told: Option<String>,
+    lacking: Lacking,
 }
 
 /// A case for each line of the user `name`, and one with all of them.
 fn cases(name: &str, functions: &[Description]) -> Vec<Case> {
     let user = Permissions::of_operation(name, functions).unwrap();
-    let publish = user.publish.iter().map(|grant| Some(("publish", grant)));
-    let subscribe = user.subscribe.iter().map(|grant| Some(("subscribe", grant)));
-    let lines = [None].into_iter().chain(publish).chain(subscribe).enumerate();
-    let case = |(number, without): (usize, Option<(&str, &Grant)>)| {
-        let mut user = user.clone();
-        if let Some((_, grant)) = without {
-            user.publish.retain(|other| other != grant);
-            user.subscribe.retain(|other| other != grant);
-        }
-        let told = without.map(|(what, grant)| format!("allow it to {what} to \"{}\"", grant.subject));
-        Case { account: format!("{name}-{number}"), key: KeyPair::new_user(), user, told }
+    let case = |(number, lacking): (usize, Lacking)| Case {
+        account: format!("{name}-{number}"),
+        key: KeyPair::new_user(),
+        lacking,
     };
-    lines.map(case).collect()
+    Lacking::each(&user).into_iter().enumerate().map(case).collect()
 }
 
 impl Case {
     fn configured(&self) -> Value {
-        let subjects = |grants: &[Grant]| -> Value {
-            // An empty list is leave for everything.
-            if grants.is_empty() {
-                return json!({"deny": [">"]});
-            }
-            json!({"allow": grants.iter().map(|grant| grant.subject.as_str()).collect::<Vec<_>>()})
-        };
-        json!({"jetstream": "enabled", "users": [
-            {"user": format!("admin-{}", self.account), "password": "x"},
-            {"nkey": self.key.public_key(), "permissions": {
-                "publish": subjects(&self.user.publish), "subscribe": subjects(&self.user.subscribe),
-            }},
-        ]})
+        self.lacking.account(&self.account, json!({"nkey": self.key.public_key()}))
+    }
+
+    /// What is missing, as the command must tell it.
+    fn told(&self) -> Option<&str> {
+        self.lacking.told.as_deref()
     }
 }
 
@@ -145,7 +122,7 @@ impl Place {
     fn judge(&self, case: &Case, outputs: &[Output]) {
         let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
         let all: Vec<_> = outputs.iter().map(|output| (output.status.code(), said(output))).collect();
-        match &case.told {
+        match case.told() {
             None => {
                 assert!(all.iter().all(|(code, _)| *code == Some(0)), "{}: {all:#?}", case.account);
                 assert_eq!(self.server.violations(&case.account), Vec::<String>::new());
@@ -174,7 +151,7 @@ fn cause(id: &str) -> String {
 
 async fn makes(place: &Place, case: &Case) {
     // Where nothing is, everything is made. Where streams are that have other types of events, these are added.
-    if case.told.as_ref().is_none_or(|told| told.contains("STREAM.UPDATE")) {
+    if case.told().is_none_or(|told| told.contains("STREAM.UPDATE")) {
         let mut before = place.functions.clone();
         for kind in before.iter_mut().flat_map(|function| {
             function.listens_to.iter_mut().chain(&mut function.emits).chain(&mut function.admits)
@@ -226,7 +203,7 @@ async fn looks_and_mends(place: &Place, case: &Case) {
     }
     let status = place.jetlag(case, &["status"]).await;
     // It has found something, as it should: the broker gave up inputs.
-    if case.told.is_some() || status.status.code() != Some(1) {
+    if case.told().is_some() || status.status.code() != Some(1) {
         outputs.push(status);
     }
     place.judge(case, &outputs);
@@ -242,16 +219,16 @@ async fn publishes(place: &Place, case: &Case) {
         publisher.publish("sales.told", "told", payload.into()).await?;
         Ok::<(), anyhow::Error>(())
     };
-    match (&case.told, published.await) {
+    match (case.told(), published.await) {
         (None, Ok(())) => {}
         (Some(told), Err(why)) => assert!(why.to_string().contains(told), "{why}"),
         (told, published) => panic!("without {told:?}: {published:?}"),
     }
 }
 
-async fn rescues(place: &Place, case: &Case) {
+async fn rescues(place: &Place, case: &Case, turns: &Semaphore) {
+    let turn = turns.acquire().await.unwrap();
     place.provision(case, &place.functions, true).await;
-    let begun = Instant::now();
     // An event that waits, one that was half buried, one that is committed and comes again, and one that was admitted.
     for id in ["old", "half"] {
         place.publish(case, &format!("sales.made.S-1.{id}"), &[], &event("sales.made", id)).await;
@@ -263,7 +240,9 @@ async fn rescues(place: &Place, case: &Case) {
     place.publish(case, "retry.clerk.done.2", &retry, &event("sales.made", "done")).await;
     place.publish(case, "sales.told.S-1.told", &[], &event("sales.told", "told")).await;
     place.publish(case, "sales.told", &[], &event("sales.told", "told")).await;
-    tokio::time::sleep((HORIZON / 2 + Duration::from_secs(1)).saturating_sub(begun.elapsed())).await;
+    drop(turn);
+    tokio::time::sleep(HORIZON / 2 + Duration::from_secs(1)).await;
+    let _turn = turns.acquire().await.unwrap();
     // And one that is young, which is given back.
     place.publish(case, "sales.made.S-1.young", &[], &event("sales.made", "young")).await;
     let horizon = format!("{}s", HORIZON.as_secs());
@@ -276,7 +255,7 @@ async fn rescues(place: &Place, case: &Case) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_users_who_make_and_look_and_publish_need_each_line_and_no_other() {
     let (place, cases) = place(&[PROVISION, OPERATOR, PUBLISHER]).await;
-    let work = futures::stream::iter(&cases).map(async |case| match case.user.user.as_str() {
+    let work = futures::stream::iter(&cases).map(async |case| match case.lacking.user.user.as_str() {
         PROVISION => makes(&place, case).await,
         OPERATOR => looks_and_mends(&place, case).await,
         _ => publishes(&place, case).await,
@@ -287,6 +266,7 @@ async fn the_users_who_make_and_look_and_publish_need_each_line_and_no_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rescue_needs_each_line_and_no_other() {
     let (place, cases) = place(&[RESCUE]).await;
-    // All of them wait at the same time.
-    futures::future::join_all(cases.iter().map(|case| rescues(&place, case))).await;
+    // All of them wait at the same time, and a few of them work: a broker that is asked by all at once answers some too late.
+    let turns = Semaphore::new(AT_A_TIME);
+    futures::future::join_all(cases.iter().map(|case| rescues(&place, case, &turns))).await;
 }

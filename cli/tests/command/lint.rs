@@ -1,12 +1,11 @@
 //! `jetlag lint`, as its user runs it.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may panic: that is how they fail")]
-
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+use tests::built;
 
 /// What a function of another team says of itself.
 const TILL: &str = r#"{"name":"till","version":"1.0.0","summary":"Takes money.","reads":"events",
@@ -14,20 +13,8 @@ const TILL: &str = r#"{"name":"till","version":"1.0.0","summary":"Takes money.",
     "retry":{"first_delay_ms":1000,"max_delay_ms":60000,"max_attempts":8},"time_limit_ms":30000,"concurrency":64,"batch":1,
     "scaling":{"min":0,"max":10,"cooldown_ms":60000,"polling_ms":5000}}"#;
 
-const SCALED: &str = r#"apiVersion: keda.sh/v1alpha1
-kind: ScaledObject
-metadata: {name: till}
-spec:
-  scaleTargetRef: {name: till}
-  pollingInterval: 5
-  cooldownPeriod: 60
-  maxReplicaCount: 10
-  fallback: {failureThreshold: 3, replicas: 1}
-  advanced: {horizontalPodAutoscalerConfig: {behavior: {scaleUp: {stabilizationWindowSeconds: 0}}}}
-  triggers:
-  - {type: nats-jetstream, metadata: {stream: EVENTS, consumer: till, lagThreshold: "128"}}
-  - {type: nats-jetstream, metadata: {stream: RETRY, consumer: till, lagThreshold: "128"}}
-"#;
+/// As its team has written it.
+const SCALED: &str = include_str!("../../../keda/src/lint/tests/till.yaml");
 
 /// A directory outside of any application, with the program of the function and files.
 struct Place(tempfile::TempDir);
@@ -129,10 +116,7 @@ fn who_writes_manifests_is_told_too() {
 fn nothing_is_wrong_with_the_application_of_this_repository() {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let functions = ["order", "inventory", "payment", "notification", "audit"];
-    let packages = functions.iter().flat_map(|package| ["--package", package]);
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--bins"]).args(packages).current_dir(&root);
-    assert!(cargo.status().unwrap().success());
+    built();
     let beside = Path::new(env!("CARGO_BIN_EXE_jetlag")).parent().unwrap();
     let programs = functions.map(|name| beside.join(name).display().to_string());
     let mut arguments = vec!["lint", "keda/base"];

@@ -1,30 +1,16 @@
 //! `jetlag invoke`, as its user runs it: the command, each function's own program, and the companions that it needs.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may panic: that is how they fail")]
-
 use std::process::{Command, Output, Stdio};
-use std::sync::Once;
 
 use jetlag::invoke::{Disposition, Report};
+use tests::built;
 
 /// The root of the workspace.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// Builds what is invoked, once.
-fn build() {
-    static BUILT: Once = Once::new();
-    BUILT.call_once(|| {
-        let packages = ["order", "inventory", "payment", "notification", "audit", "world"];
-        let packages = packages.iter().flat_map(|package| ["--package", package]);
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--bins"]).args(packages).current_dir(ROOT);
-        assert!(cargo.status().unwrap().success());
-    });
-}
-
 /// Runs `jetlag invoke` with these arguments and nothing on standard input.
 fn invoke(arguments: &[&str]) -> (Output, Option<Report>) {
-    build();
+    built();
     let output = Command::new(env!("CARGO_BIN_EXE_jetlag"))
         .arg("invoke")
         .args(arguments)
@@ -169,7 +155,7 @@ fn a_cloud_event_in_either_mode_is_an_event() {
 
 #[test]
 fn an_input_is_kept_and_run_again() {
-    build();
+    built();
     // An application of its own, whose functions are here.
     let directory = tempfile::tempdir().unwrap();
     let package = "[package]\nname = \"order\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[package.metadata.jetlag]\nfunction = true\n";

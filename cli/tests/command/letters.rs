@@ -1,20 +1,15 @@
 //! Dead letters, trails and replays on the application as `jetlag up` runs it: one run for all of it.
 
-#![cfg(test)]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may panic: that is how they fail")]
-
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Once;
 
 use jetlag::Description;
 use jetlag::jetstream::{Connection, Operator};
 use jetlag::topology::{DEAD_LETTERS, EVENTS, Sizing, Topology};
-use jetlag_cli::app::{App, Options, Running};
-use jetlag_cli::broker::{Places, find};
+use jetlag_cli::app::{App, Build, Options, Running};
 use jetlag_cli::console::Console;
 use serde_json::{Value, json};
-use tests::{free_port, until};
+use tests::{Server, built, until};
 
 /// The root of the workspace.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -28,23 +23,12 @@ struct Shop {
     data: tempfile::TempDir,
 }
 
-/// Builds what is run, once, with the packages that the application has: others would have other features.
-fn build() {
-    static BUILT: Once = Once::new();
-    BUILT.call_once(|| {
-        let packages = ["order", "inventory", "payment", "notification", "audit", "world"];
-        let packages = packages.iter().flat_map(|package| ["--package", package]);
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--bins"]).args(packages).current_dir(ROOT);
-        assert!(cargo.status().unwrap().success());
-    });
-}
-
 impl Shop {
     async fn open() -> Self {
-        build();
+        built();
         let data = tempfile::tempdir().unwrap();
         let options = Options {
+            build: Build::Beside,
             manifest: Some(Path::new(ROOT).join("jetlag.yaml")),
             port_base: 0,
             nats_port: Some(0),
@@ -368,14 +352,11 @@ async fn a_forged_entry_is_found(shop: &Shop) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_function_begins_where_it_is_told_to() {
-    build();
-    let binary = find(&Places::from_env(None), &Console::silent()).await.unwrap().path;
-    let (directory, port) = (tempfile::tempdir().unwrap(), free_port().to_string());
-    let mut server = Command::new(binary);
-    server.args(["-js", "-a", "127.0.0.1", "-p", &port, "-sd"]).arg(directory.path());
-    let _server = Killed(server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    let url = format!("nats://127.0.0.1:{port}");
-    let operator = until("broker", async || Operator::connect(&Connection::to(url.clone())).await.ok()).await;
+    built();
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), "", &[]).await;
+    let url = format!("nats://127.0.0.1:{}", server.port);
+    let operator = Operator::connect(&Connection::to(url.clone())).await.unwrap();
     let jetlag = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jetlag"));
         command.args(arguments).args(["--url", &url]).current_dir(ROOT).stdin(Stdio::null());

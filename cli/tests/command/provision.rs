@@ -1,63 +1,36 @@
 //! `jetlag provision` with a real broker, and the contracts that are committed for the cluster.
 
-#![cfg(test)]
-
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
 
 use async_nats::Client;
-use jetlag_cli::broker::{Places, find};
-use jetlag_cli::console::Console;
 use serde_json::{Value, json};
+use tests::{Server, free_port};
 
-/// The longest wait for anything.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// A nats-server with JetStream, or the port where one will be.
-struct Server {
-    binary: PathBuf,
+/// A directory, and the port where a nats-server is or will be.
+struct Place {
     directory: tempfile::TempDir,
     port: u16,
-    child: Option<Child>,
+    server: Option<Server>,
 }
 
-impl Server {
-    async fn not_yet() -> Self {
-        let binary = find(&Places::from_env(None), &Console::silent()).await.unwrap().path;
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { binary, directory: tempfile::tempdir().unwrap(), port, child: None }
+impl Place {
+    fn without_server() -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), port: free_port(), server: None }
     }
 
-    async fn start() -> Self {
-        let mut server = Self::not_yet().await;
-        server.run();
-        server.client().await;
-        server
+    async fn with_server() -> Self {
+        let mut place = Self::without_server();
+        place.start().await;
+        place
     }
 
-    fn run(&mut self) {
-        let mut command = Command::new(&self.binary);
-        command
-            .args(["-js", "-a", "127.0.0.1", "-p", &self.port.to_string(), "-sd"])
-            .arg(self.directory.path());
-        self.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    async fn start(&mut self) {
+        self.server = Some(Server::start_at(self.port, self.directory.path(), "", &[]).await);
     }
 
     fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
-    }
-
-    async fn client(&self) -> Client {
-        let deadline = Instant::now() + LIMIT;
-        loop {
-            match async_nats::connect(self.url()).await {
-                Ok(client) => return client,
-                Err(error) => assert!(Instant::now() < deadline, "{error}"),
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
     }
 
     fn provision(&self, contracts: &Path, more: &[&str]) -> Output {
@@ -67,15 +40,6 @@ impl Server {
             .arg(contracts)
             .args(more);
         command.output().unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
     }
 }
 
@@ -101,30 +65,30 @@ async fn ask(client: &Client, subject: String, body: &Value) -> Value {
 
 #[tokio::test]
 async fn what_is_missing_is_made_once() {
-    let server = Server::start().await;
-    let contracts = contracts(server.directory.path());
+    let place = Place::with_server().await;
+    let contracts = contracts(place.directory.path());
 
-    let check = server.provision(&contracts, &["--check"]);
+    let check = place.provision(&contracts, &["--check"]);
     assert_eq!(check.status.code(), Some(1), "{}", said(&check));
     assert!(said(&check).contains("consumer payment on RETRY is missing"), "{}", said(&check));
 
-    let first = server.provision(&contracts, &[]);
+    let first = place.provision(&contracts, &[]);
     assert_eq!(first.status.code(), Some(0), "{}", said(&first));
     let made: Value = serde_json::from_slice(&first.stdout).unwrap();
     assert!(made["created"].as_array().unwrap().contains(&json!("consumer payment on RETRY")), "{made}");
 
-    assert_eq!(server.provision(&contracts, &["--check"]).status.code(), Some(0));
-    let again: Value = serde_json::from_slice(&server.provision(&contracts, &[]).stdout).unwrap();
+    assert_eq!(place.provision(&contracts, &["--check"]).status.code(), Some(0));
+    let again: Value = serde_json::from_slice(&place.provision(&contracts, &[]).stdout).unwrap();
     assert_eq!((&again["created"], &again["extended"]), (&json!([]), &json!([])));
     assert_eq!(again["unchanged"].as_array().unwrap().len(), made["created"].as_array().unwrap().len());
 }
 
 #[tokio::test]
 async fn what_is_incompatible_is_refused_with_the_difference_and_nothing_is_changed() {
-    let server = Server::start().await;
-    let contracts = contracts(server.directory.path());
-    assert!(server.provision(&contracts, &[]).status.success());
-    let client = server.client().await;
+    let place = Place::with_server().await;
+    let contracts = contracts(place.directory.path());
+    assert!(place.provision(&contracts, &[]).status.success());
+    let client = async_nats::connect(place.url()).await.unwrap();
     let mut config = ask(&client, "$JS.API.STREAM.INFO.EVENTS".into(), &json!({})).await["config"].clone();
     config["discard"] = json!("old");
     let updated = ask(&client, "$JS.API.STREAM.UPDATE.EVENTS".into(), &config).await;
@@ -132,7 +96,7 @@ async fn what_is_incompatible_is_refused_with_the_difference_and_nothing_is_chan
     // Missing too, and in front of nothing that differs: it would be made, were anything made.
     ask(&client, "$JS.API.CONSUMER.DELETE.EVENTS.order".into(), &json!({})).await;
 
-    let refused = server.provision(&contracts, &[]);
+    let refused = place.provision(&contracts, &[]);
     assert_eq!(refused.status.code(), Some(78), "{}", said(&refused));
     let line = "stream EVENTS: discard: there is \"old\", needed is \"new\"";
     assert!(said(&refused).contains(line), "{}", said(&refused));
@@ -142,15 +106,15 @@ async fn what_is_incompatible_is_refused_with_the_difference_and_nothing_is_chan
 
 #[tokio::test]
 async fn types_of_new_contracts_are_added_to_the_streams_that_are_there() {
-    let server = Server::start().await;
-    let path = contracts(server.directory.path());
+    let place = Place::with_server().await;
+    let path = contracts(place.directory.path());
     let mut before: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     before["functions"].as_array_mut().unwrap().retain(|function| function["name"] == "inventory");
-    let few = server.directory.path().join("few.json");
+    let few = place.directory.path().join("few.json");
     std::fs::write(&few, before.to_string()).unwrap();
-    assert!(server.provision(&few, &[]).status.success());
+    assert!(place.provision(&few, &[]).status.success());
 
-    let output = server.provision(&path, &[]);
+    let output = place.provision(&path, &[]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let done: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(done["extended"], json!(["stream EVENTS", "stream INTAKE"]));
@@ -158,14 +122,14 @@ async fn types_of_new_contracts_are_added_to_the_streams_that_are_there() {
 
 #[tokio::test]
 async fn the_size_of_what_is_there_is_left_and_told() {
-    let server = Server::start().await;
-    let path = contracts(server.directory.path());
-    assert!(server.provision(&path, &[]).status.success());
+    let place = Place::with_server().await;
+    let path = contracts(place.directory.path());
+    assert!(place.provision(&path, &[]).status.success());
     let longer =
         std::fs::read_to_string(&path).unwrap().replace("\"horizon\": \"1d\"", "\"horizon\": \"2d\"");
     std::fs::write(&path, longer).unwrap();
 
-    let output = server.provision(&path, &[]);
+    let output = place.provision(&path, &[]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let done: Value = serde_json::from_slice(&output.stdout).unwrap();
     let field = "  max_age: there is 86400000000000, needed is 172800000000000";
@@ -175,30 +139,30 @@ async fn the_size_of_what_is_there_is_left_and_told() {
 
 #[tokio::test]
 async fn a_broker_that_starts_later_is_waited_for_and_not_for_ever() {
-    let mut server = Server::not_yet().await;
-    let contracts = contracts(server.directory.path());
-    let alone = server.provision(&contracts, &["--wait", "1s"]);
+    let mut place = Place::without_server();
+    let contracts = contracts(place.directory.path());
+    let alone = place.provision(&contracts, &["--wait", "1s"]);
     assert_eq!(alone.status.code(), Some(69), "{}", said(&alone));
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_jetlag"));
-    command.args(["provision", "--wait", "60s", "--url", &server.url(), "--contracts"]).arg(&contracts);
+    command.args(["provision", "--wait", "60s", "--url", &place.url(), "--contracts"]).arg(&contracts);
     let mut waiting = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     // It says that it waits, or it would not be known whether it came too late to wait.
     let mut first = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(waiting.stderr.take().unwrap()), &mut first)
         .unwrap();
     assert!(first.contains("not there yet"), "{first}");
-    server.run();
+    place.start().await;
     assert_eq!(waiting.wait().unwrap().code(), Some(0));
 }
 
 #[tokio::test]
 async fn a_file_that_is_none_is_told_before_anything_is_asked() {
-    let server = Server::not_yet().await;
-    let file = server.directory.path().join("contracts.json");
-    assert_eq!(server.provision(&file, &[]).status.code(), Some(66));
+    let place = Place::without_server();
+    let file = place.directory.path().join("contracts.json");
+    assert_eq!(place.provision(&file, &[]).status.code(), Some(66));
     std::fs::write(&file, r#"{"functions": []}"#).unwrap();
-    let wrong = server.provision(&file, &[]);
+    let wrong = place.provision(&file, &[]);
     assert_eq!(wrong.status.code(), Some(78));
     assert!(said(&wrong).contains("missing field `streams`"), "{}", said(&wrong));
 }

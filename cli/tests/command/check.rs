@@ -1,9 +1,5 @@
 //! `jetlag check` and `jetlag rescue` with a real broker.
 
-#![cfg(test)]
-
-mod shop;
-
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -11,10 +7,10 @@ use async_nats::{Client, HeaderMap};
 use futures::StreamExt;
 use jetlag_cli::app::App;
 use serde_json::{Value, json};
-use shop::Shop;
+use tests::{PATIENCE, until};
 
-/// The longest wait for anything.
-const LIMIT: Duration = Duration::from_secs(60);
+use crate::shop::Shop;
+
 /// Short, so that an event is soon half as old; the broker waits 15 s for an answer.
 const HORIZON: Duration = Duration::from_secs(40);
 /// A moment less than the broker waits for an answer.
@@ -65,19 +61,11 @@ async fn answer(client: &Client, stream: &str, answer: &'static str) -> async_na
     let inbox = client.new_inbox();
     let mut came = client.subscribe(inbox.clone()).await.unwrap();
     client.publish_with_reply(next, inbox, r#"{"batch":1,"expires":20000000000}"#.into()).await.unwrap();
-    let message = tokio::time::timeout(LIMIT, came.next()).await.unwrap().unwrap();
+    let message = tokio::time::timeout(PATIENCE, came.next()).await.unwrap().unwrap();
     let reply = message.reply.clone().unwrap_or_else(|| panic!("nothing comes: {message:?}"));
     client.publish(reply, answer.into()).await.unwrap();
     client.flush().await.unwrap();
     message
-}
-
-async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + LIMIT;
-    while !look().await {
-        assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,7 +92,8 @@ async fn what_no_function_answered_for_is_found_and_sent_again() {
     answer(&client, "EVENTS", "+WPI").await;
     let begun = Instant::now();
 
-    until("both are found, and the consumer", async || shop.check(&[]).1.len() >= 3).await;
+    until("finding of both, and of the consumer", async || (shop.check(&[]).1.len() >= 3).then_some(()))
+        .await;
     let (code, mut findings) = shop.check(&[]);
     // What somebody works on is no finding, until the broker has waited too long for a sign of that.
     if begun.elapsed() > ACK_WAIT {
@@ -173,13 +162,13 @@ async fn an_input_of_each_stream_is_sent_again_and_what_is_missing_or_behind_is_
             limit(stream, 1).await;
             answer(&client, stream, "-NAK").await;
         }
-        until("both are found, and the consumers", async || {
+        until("finding of both, and of the consumers", async || {
             // The broker notices when the next one is asked for.
             for stream in ["RETRY", "INTAKE"] {
                 let next = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.clerk");
                 client.request(next, r#"{"batch":1,"no_wait":true}"#.into()).await.unwrap();
             }
-            shop.check(&[]).1.len() == 4
+            (shop.check(&[]).1.len() == 4).then_some(())
         })
         .await;
         for stream in ["RETRY", "INTAKE"] {
@@ -207,10 +196,9 @@ async fn an_input_of_each_stream_is_sent_again_and_what_is_missing_or_behind_is_
         config[field] = json!(HORIZON.as_nanos() as u64);
     }
     assert_eq!(ask(&client, "$JS.API.STREAM.UPDATE.EVENTS", config).await["error"], Value::Null);
-    let mut findings = Vec::new();
-    until("all of it is found", async || {
-        findings = shop.check(&[]).1;
-        findings.iter().any(|finding| finding["kind"] == "behind")
+    let findings = until("finding of all of it", async || {
+        let findings = shop.check(&[]).1;
+        findings.iter().any(|finding| finding["kind"] == "behind").then_some(findings)
     })
     .await;
     let found = |kind: &str, place: &str| {
@@ -233,18 +221,18 @@ async fn an_event_that_nobody_handles_is_carried_on_before_it_expires() {
     assert_eq!(unknown.status.code(), Some(66));
     sell(&client, "e1").await;
     // What runs beside the application has carried it on.
-    until("the event is carried on", async || {
+    until("event that is carried on", async || {
         let info = ask(&client, "$JS.API.STREAM.INFO.RETRY", Value::Null).await;
-        info["state"]["messages"] == 1
+        (info["state"]["messages"] == 1).then_some(())
     })
     .await;
     let round = shop.jetlag(&["rescue", "--once", "-o", "json"]);
     assert_eq!(round.status.code(), Some(0), "{}", String::from_utf8_lossy(&round.stderr));
     let round: Value = serde_json::from_slice(&round.stdout).unwrap();
     assert_eq!((&round["horizon_s"], &round["functions"]["clerk"]["carried"]), (&json!(40), &json!(0)));
-    until("the event expires", async || {
+    until("end of the event", async || {
         let info = ask(&client, "$JS.API.STREAM.INFO.EVENTS", Value::Null).await;
-        info["state"]["messages"] == 0
+        (info["state"]["messages"] == 0).then_some(())
     })
     .await;
     assert!(answer(&client, "RETRY", "+ACK").await.subject.starts_with("retry.clerk."));

@@ -1,7 +1,5 @@
 //! The file that is shipped, read whole: every row and every invoice is accounted for.
 
-#![cfg(test)]
-
 use std::path::PathBuf;
 
 use jetlag_cli::orders::{InvoiceFate, RowFate, read};

@@ -1,7 +1,5 @@
 //! Placing orders with a server that is slow, refuses, forgets to answer, and comes back.
 
-#![cfg(test)]
-
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! The tests here wait far more than they work: for time to pass, for a function to notice something. They run side by side,
-//! all of them, however few cores there are; libtest would run as many at a time as the machine has.
+//! For tests that wait far more than they work: for time to pass, for a function to notice something. They run side by side,
+//! all of a binary, however few cores there are; libtest would run as many at a time as the machine has.
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;
@@ -16,6 +16,9 @@ static STARTED: Mutex<Option<HashMap<&'static str, JoinHandle<()>>>> = Mutex::ne
 
 /// Waits for the end of the test `name`, and fails as it does. The first call starts every one of `cases`, unless the
 /// command line selects some: then each is started when it is waited for.
+///
+/// # Panics
+/// The test has.
 pub fn outcome(name: &'static str, cases: &[Case]) {
     let selects = std::env::args().skip(1).any(|argument| !argument.starts_with('-'));
     let handle = {
@@ -38,19 +41,23 @@ pub fn outcome(name: &'static str, cases: &[Case]) {
 }
 
 /// Runs `case` to its end.
+///
+/// # Panics
+/// It does, or there is no thread for it.
 pub fn run(case: impl Future<Output = ()>) {
     Builder::new_current_thread().enable_all().build().unwrap().block_on(case);
 }
 
 /// Makes a test of each function, all of which run side by side.
+#[macro_export]
 macro_rules! side_by_side {
     ($($module:ident::$name:ident,)*) => {
-        const CASES: &[together::Case] =
-            &[$((stringify!($name), || together::run($module::$name())),)*];
+        const CASES: &[$crate::together::Case] =
+            &[$((stringify!($name), || $crate::together::run($module::$name())),)*];
         $(
             #[test]
             fn $name() {
-                together::outcome(stringify!($name), CASES);
+                $crate::together::outcome(stringify!($name), CASES);
             }
         )*
     };

@@ -1,46 +1,51 @@
 //! A nats-server with accounts and users, and what it writes down of violations.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use jetlag_cli::broker::{Places, find};
 use jetlag_cli::console::Console;
-use tests::{free_port, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-pub(crate) struct Server {
-    pub(crate) port: u16,
+use crate::{free_port, logged, until};
+
+/// A server with JetStream; it is killed when it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens, on 127.0.0.1.
+    pub port: u16,
     log: PathBuf,
     _child: Child,
 }
 
 /// A user of the server, in the form of its `CONNECT`.
-pub(crate) type Login = String;
+pub type Login = String;
 
 impl Server {
-    /// A server whose configuration is `accounts`, with `env` in its environment.
-    pub(crate) async fn start(directory: &Path, accounts: &str, env: &[(String, String)]) -> Self {
+    /// A server that keeps everything in `directory`, with `accounts` in its configuration and `env` in its environment.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start(directory: &Path, accounts: &str, env: &[(String, String)]) -> Self {
+        Self::start_at(free_port(), directory, accounts, env).await
+    }
+
+    /// The same, on a port that is known before.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start_at(port: u16, directory: &Path, accounts: &str, env: &[(String, String)]) -> Self {
         let binary = find(&Places::from_env(None), &Console::silent()).await.unwrap().path;
-        let (port, log) = (free_port(), directory.join("nats.log"));
+        let log = directory.join("nats.log");
         let store = directory.join("store");
         let configuration = directory.join("nats.conf");
         let text = format!(
             "host: 127.0.0.1\nport: {port}\njetstream {{ store_dir: {store:?}, max_file_store: 1TB }}\n{accounts}\n"
         );
         std::fs::write(&configuration, text).unwrap();
-        let file = std::fs::File::create(&log).unwrap();
-        let child = Command::new(binary)
-            .arg("-c")
-            .arg(configuration)
-            .envs(env.iter().cloned())
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().unwrap())
-            .stderr(file)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(binary);
+        let child = logged(command.arg("-c").arg(configuration).envs(env.iter().cloned()), &log);
         let server = Self { port, log, _child: child };
         until(&format!("nats-server that talks: {}", server.log()), async || {
             server.log().contains("Server is ready").then_some(())
@@ -49,12 +54,13 @@ impl Server {
         server
     }
 
-    pub(crate) fn log(&self) -> String {
+    /// What it has written down.
+    pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// The lines of its log that tell of something that `account` was denied.
-    pub(crate) fn violations(&self, account: &str) -> Vec<String> {
+    pub fn violations(&self, account: &str) -> Vec<String> {
         let of_account = format!("\"{account}/");
         let log = self.log();
         let lines = log.lines().filter(|line| line.contains("Violation") && line.contains(&of_account));
@@ -62,7 +68,10 @@ impl Server {
     }
 
     /// Sends `commands` of the protocol as `login`, and gives what the server has said when it is through with them.
-    pub(crate) async fn say(&self, login: &str, commands: &[&[u8]]) -> String {
+    ///
+    /// # Panics
+    /// It hangs up, or says nothing.
+    pub async fn say(&self, login: &str, commands: &[&[u8]]) -> String {
         let mut socket = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
         let connect = format!(
             "CONNECT {{\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true,{login}}}\r\n"
@@ -85,12 +94,12 @@ impl Server {
 }
 
 /// The login of a user with a password.
-pub(crate) fn with_password(user: &str, password: &str) -> Login {
+pub fn with_password(user: &str, password: &str) -> Login {
     format!("\"user\":{user:?},\"pass\":{password:?}")
 }
 
 /// A publish as the protocol has it, with these bytes as headers.
-pub(crate) fn publish(subject: &str, headers: &[u8], payload: &[u8]) -> Vec<u8> {
+pub fn publish(subject: &str, headers: &[u8], payload: &[u8]) -> Vec<u8> {
     let head = if headers.is_empty() {
         format!("PUB {subject} {}\r\n", payload.len())
     } else {

@@ -1,13 +1,5 @@
 //! `jetlag status`, `jetlag top`, the ways to name a broker, completions and manual pages.
 
-#![cfg(test)]
-
-#[allow(dead_code, reason = "the tests of permissions need more of it")]
-#[path = "../../tests/permissions/server.rs"]
-mod server;
-#[allow(dead_code, reason = "other tests need more of it")]
-mod shop;
-
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -17,11 +9,11 @@ use jetlag_cli::app::App;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::{Value, json};
-use server::Server;
-use shop::Shop;
-use tests::until;
+use tests::{Server, until};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
+
+use crate::shop::Shop;
 
 /// The command, in an environment that names no broker.
 fn jetlag(arguments: &[&str]) -> Command {
