@@ -24,7 +24,8 @@ pub struct Gateway {
     no_answers: u32,
     outage: Option<(Instant, Instant)>,
     is_calm: AtomicBool,
-    is_away: AtomicBool,
+    /// Whether it answers nobody.
+    pub(crate) is_away: AtomicBool,
 }
 
 /// What was decided under one idempotency key.
@@ -48,12 +49,6 @@ impl Gateway {
         let (declines, no_answers) = (dice.one_of(&[0, 100, 400]), dice.one_of(&[0, 50, 300]));
         let (is_calm, is_away) = (AtomicBool::new(false), AtomicBool::new(false));
         Self { dice, ledger: Mutex::default(), declines, no_answers, outage, is_calm, is_away }
-    }
-
-    /// From now on it does not answer.
-    #[allow(dead_code, reason = "the campaign shares the shop with the tests, and does not do this")]
-    pub fn away(&self) {
-        self.is_away.store(true, Ordering::Relaxed);
     }
 
     /// From now on it answers.
