@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 pub use grants::Lacking;
-pub use process::logged;
+pub use process::{logged, script};
 pub use programs::built;
 pub use server::{Login, Server, publish, with_password};
 

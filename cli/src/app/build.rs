@@ -50,20 +50,30 @@ struct Target {
     name: String,
 }
 
-/// Builds the packages of `wanted`. Cargo shows its progress on standard error.
+/// What is built, and where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whole<'a> {
+    pub(crate) root: &'a Path,
+    pub(crate) workspace: &'a Workspace,
+    pub(crate) packages: &'a BTreeSet<String>,
+}
+
+/// Builds the packages of `whole` for the programs of `wanted`: that another one cannot be built is shown, and keeps nobody
+/// from those. Cargo shows its progress on standard error.
 ///
 /// # Errors
 /// The build fails (65: the sources are the input), or it does not make what is wanted (78).
 pub(crate) async fn build(
-    root: &Path,
-    workspace: &Workspace,
+    whole: Whole<'_>,
     wanted: &BTreeSet<(String, String)>,
     release: bool,
     console: Console,
 ) -> Result<Executables, Problem> {
+    let Whole { root, workspace, packages } = whole;
     let mut command = cargo();
-    command.args(["build", "--message-format=json-render-diagnostics", "--bins"]).current_dir(root);
-    for package in wanted.iter().map(|(package, _)| package).collect::<BTreeSet<_>>() {
+    command.args(["build", "--message-format=json-render-diagnostics", "--bins", "--keep-going"]);
+    command.current_dir(root);
+    for package in packages {
         command.args(["--package", package]);
     }
     if release {
@@ -91,10 +101,8 @@ pub(crate) async fn build(
         .await
         .map_err(|_| failed(format!("not finished within {} min", BUILD_LIMIT.as_secs() / 60)))?
         .map_err(|error| failed(error.to_string()))?;
-    if !status.success() {
-        return Err(failed("cargo says why above".to_owned()));
-    }
     match wanted.iter().find(|wanted| !built.contains_key(*wanted)) {
+        Some(_) if !status.success() => Err(failed("cargo says why above".to_owned())),
         Some((package, bin)) => {
             Err(Problem::new(Exit::Config, format!("cargo built no binary `{bin}` in package `{package}`")))
         }

@@ -84,10 +84,8 @@ mod tests {
 
     /// A program that is a shell script.
     fn script(directory: &Path, name: &str, text: &str) -> (String, PathBuf) {
-        use std::os::unix::fs::PermissionsExt;
         let path = directory.join(name);
-        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        ::tests::script(&path, text);
         (name.to_owned(), path)
     }
 

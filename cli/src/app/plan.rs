@@ -21,6 +21,9 @@ pub(crate) struct Plan {
     pub(crate) manifest: Manifest,
     /// In the order of their ports.
     pub(crate) functions: Vec<PlannedFunction>,
+    /// What the whole application is built of, also where only one of its functions is planned: with other packages beside
+    /// it, Cargo would build its dependencies with other features, and all of them anew.
+    packages: BTreeSet<String>,
     workspace: Workspace,
 }
 
@@ -77,9 +80,11 @@ impl Plan {
             return Err(Problem::new(Exit::Config, format!("{at}: there is no function `{name}`"))
                 .remedy(format!("the functions are: {}", known.join(", "))));
         }
-        let plan = Self { root, manifest, functions, workspace };
+        let packages = BTreeSet::new();
+        let plan = Self { root, manifest, functions, packages, workspace };
         plan.check_names()?;
-        Ok(plan)
+        let packages = plan.wanted().into_iter().map(|(package, _)| package).collect();
+        Ok(Self { packages, ..plan })
     }
 
     /// The plan of one function and the companions that it is told of.
@@ -103,18 +108,24 @@ impl Plan {
 
     /// Builds, or finds, every program of the plan.
     pub(crate) async fn executables(&self, build: Build, console: Console) -> Result<Executables, Problem> {
+        match build {
+            Build::Cargo { release } => {
+                let whole =
+                    build::Whole { root: &self.root, workspace: &self.workspace, packages: &self.packages };
+                build::build(whole, &self.wanted(), release, console).await
+            }
+            Build::Beside => build::beside(&self.wanted()),
+        }
+    }
+
+    /// The package and the binary of every program.
+    fn wanted(&self) -> BTreeSet<(String, String)> {
         let functions = self.functions.iter().map(|function| (function.name.clone(), function.bin.clone()));
         let companions = self.manifest.companions.values().filter_map(|entry| match &entry.program {
             Program::Bin { package, bin } => Some((package.clone(), bin.clone())),
             Program::Command(_) => None,
         });
-        let wanted: BTreeSet<_> = functions.chain(companions).collect();
-        match build {
-            Build::Cargo { release } => {
-                build::build(&self.root, &self.workspace, &wanted, release, console).await
-            }
-            Build::Beside => build::beside(&wanted),
-        }
+        functions.chain(companions).collect()
     }
 
     /// Each function's name and program.

@@ -185,7 +185,7 @@ mod tests {
 
     fn script(directory: &Path, name: &str, says: &str, mode: u32) -> PathBuf {
         let path = directory.join(name);
-        std::fs::write(&path, format!("#!/bin/sh\necho '{says}'\n")).unwrap();
+        ::tests::script(&path, &format!("echo '{says}'"));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         path
     }

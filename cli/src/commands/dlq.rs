@@ -245,9 +245,9 @@ impl Show {
         let (operator, url) = self.target.source.connect().await?;
         let letter = whole(&operator, &url, self.sequence).await?;
         if let Some(name) = &self.save {
-            let file = fixture_file(name, &letter.function).await?;
+            let (file, option) = fixture_file(name, &letter.function).await?;
             fixture::save(&file, &letter.payload)?;
-            let run = format!("jetlag invoke {} --file {}", letter.function, file.display());
+            let run = format!("jetlag invoke {} {option} {name}", letter.function);
             let saved = serde_json::json!({"saved": file, "run": run});
             return print(self.target.output, || format!("saved as {}\n  {run}\n", file.display()), &saved);
         }
@@ -256,12 +256,12 @@ impl Show {
     }
 }
 
-/// The file that `name` means: a path, or a name among the fixtures of `function`.
-async fn fixture_file(name: &str, function: &str) -> Result<PathBuf, Problem> {
+/// The file that `name` means, a path or a name among the fixtures of `function`, and the option by which `invoke` takes it.
+async fn fixture_file(name: &str, function: &str) -> Result<(PathBuf, &'static str), Problem> {
     if name.contains('/') || name.ends_with(".json") {
-        return Ok(PathBuf::from(name));
+        return Ok((PathBuf::from(name), "--file"));
     }
-    Ok(fixture::path(&app::directory_of(function, None).await?, name))
+    Ok((fixture::path(&app::directory_of(function, None).await?, name), "--fixture"))
 }
 
 async fn whole(operator: &Operator, url: &str, sequence: u64) -> Result<DeadLetter, Problem> {

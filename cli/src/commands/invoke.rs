@@ -7,8 +7,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use clap::Args;
-use jetlag::RawValue;
 use jetlag::invoke::{Crash, Input, Parts, Report, Request};
+use jetlag::{Envelope, RawValue};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
@@ -48,8 +48,8 @@ pub struct Invoke {
     url: Option<String>,
 
     /// Send it through the broker of the `up` that runs here, or of NATS_URL, to the function that runs, instead: to that
-    /// function alone, and once. What that commits is shown; its state is not
-    #[arg(long, conflicts_with_all = ["url", "save", "state", "attempt", "duplicate", "fail_first", "crash", "timeout"])]
+    /// function alone, and once, or twice with --duplicate. What that commits is shown; its state is not
+    #[arg(long, conflicts_with_all = ["url", "save", "state", "attempt", "fail_first", "crash", "timeout"])]
     broker: bool,
 
     /// Keep the event as a fixture of the function, for --fixture: fixtures/NAME.json in its directory
@@ -147,6 +147,7 @@ Examples:
   jetlag invoke payment --fail-first 2 -o json | jq '.deliveries[].at_ms'
   jetlag invoke payment --url http://127.0.0.1:8083/         a function that runs
   jetlag invoke payment --fixture declined --broker          the same through the broker of `jetlag up`
+  jetlag invoke payment --example --broker --duplicate       sent twice, charged once
 
 Exit codes:
   0 acknowledged    1 to be tried again, or given back    2 a dead letter    64 usage    65 the build failed
@@ -160,7 +161,7 @@ impl Invoke {
     /// It was not acknowledged, or nothing was run.
     pub async fn run(self, console: Console) -> Result<(), Problem> {
         if self.url.is_some() || self.broker {
-            return self.elsewhere().await;
+            return self.elsewhere(console).await;
         }
         // What is wrong with the event is told before anything is built or started.
         let early = match &self.event.fixture {
@@ -168,12 +169,7 @@ impl Invoke {
             Some(_) => None,
         };
         let state = self.states()?;
-        let build = if self.no_build { Build::Beside } else { Build::like_this_program() };
-        let bench = Bench::of(&self.function, self.app.as_deref(), build, quiet(console)).await?;
-        if let Some(newer) = &bench.newer {
-            let what = format!("`{}` is newer than `{}`", newer.display(), bench.program.display());
-            console.warn(&format!("{what}: what runs is an older contract; leave out --no-build"));
-        }
+        let bench = self.bench(console).await?;
         let input = match (early, &self.event.fixture) {
             (Some(input), _) => input,
             (None, name) => {
@@ -181,9 +177,7 @@ impl Invoke {
             }
         };
         let keep = self.save.as_deref().map(|name| fixture::free(&bench.directory, name)).transpose()?;
-        let request = serde_json::to_vec(&self.request(input, state))
-            .map_err(|error| Problem::new(Exit::Internal, "the request does not serialise").because(error))?;
-        let report = run(&self.function, &bench, &request).await?;
+        let report = run(&self.function, &bench, &self.request(input, state)).await?;
         if let Some(path) = keep {
             fixture::save(&path, report.event.as_bytes())?;
             console.good("saved", &path.display().to_string());
@@ -193,19 +187,47 @@ impl Invoke {
     }
 
     /// Runs it in a function that runs.
-    async fn elsewhere(&self) -> Result<(), Problem> {
-        let event = match &self.event.fixture {
+    async fn elsewhere(&self, console: Console) -> Result<(), Problem> {
+        let input = match &self.event.fixture {
             Some(name) => {
-                fixture::read(&app::directory_of(&self.function, self.app.as_deref()).await?, name)?
+                let directory = app::directory_of(&self.function, self.app.as_deref()).await?;
+                Input::Bytes(fixture::read(&directory, name)?)
             }
-            None => self.event.whole()?,
+            None => self.event.input()?,
         };
         if let Some(url) = &self.url {
+            let event = match input {
+                Input::Bytes(event) => event,
+                input => self.made(input, console).await?,
+            };
             return invoked::post(url, event, self.output).await;
         }
-        let report = invoked::broker::through(&self.function, &event).await?;
+        let event = match input {
+            Input::Bytes(event) if Envelope::read(event.as_bytes()).is_ok() => event,
+            input => self.made(input, console).await?,
+        };
+        let report = invoked::broker::through(&self.function, &event, self.faults.duplicate).await?;
         print(self.output, || invoked::in_words(&report), &report)?;
         invoked::verdict(&report)
+    }
+
+    /// The event that the function's own program makes of `input`: of parts and its example, or of a CloudEvent. Its handler
+    /// is not run.
+    async fn made(&self, input: Input, console: Console) -> Result<String, Problem> {
+        let bench = self.bench(console).await?;
+        let request = Request { fail_first: u32::MAX, ..self.request(input, BTreeMap::new()) };
+        Ok(run(&self.function, &bench, &request).await?.event)
+    }
+
+    /// The program, and what is around it.
+    async fn bench(&self, console: Console) -> Result<Bench, Problem> {
+        let build = if self.no_build { Build::Beside } else { Build::like_this_program() };
+        let bench = Bench::of(&self.function, self.app.as_deref(), build, quiet(console)).await?;
+        if let Some(newer) = &bench.newer {
+            let what = format!("`{}` is newer than `{}`", newer.display(), bench.program.display());
+            console.warn(&format!("{what}: what runs is an older contract; leave out --no-build"));
+        }
+        Ok(bench)
     }
 
     /// All the state that is given; what comes later counts.
@@ -269,15 +291,6 @@ impl Event {
         }))
     }
 
-    /// A whole event, for a function that is not at hand to make one of parts.
-    fn whole(&self) -> Result<String, Problem> {
-        match self.input()? {
-            Input::Bytes(text) => Ok(text),
-            Input::Parts(_) => Err(Problem::new(Exit::Usage, "--url and --broker need a whole event")
-                .remedy("give it with --file FILE, --fixture NAME or on standard input; `jetlag invoke FUNCTION -o json | jq -r .event` makes one")),
-        }
-    }
-
     fn has_parts(&self) -> bool {
         let Self { example, data, kind, id, aggregate_id, trace_id, field, .. } = self;
         *example
@@ -314,7 +327,9 @@ impl Event {
     }
 }
 
-async fn run(function: &str, bench: &Bench, request: &[u8]) -> Result<Report, Problem> {
+async fn run(function: &str, bench: &Bench, request: &Request) -> Result<Report, Problem> {
+    let request = serde_json::to_vec(request)
+        .map_err(|error| Problem::new(Exit::Internal, "the request does not serialise").because(error))?;
     let program = bench.program.display();
     let failed = |why: String| Problem::new(Exit::Unavailable, format!("`{program} --invoke` {why}"));
     let mut command = Command::new(&bench.program);
@@ -323,7 +338,7 @@ async fn run(function: &str, bench: &Bench, request: &[u8]) -> Result<Report, Pr
     let mut child = command.spawn().map_err(|error| failed("cannot be run".into()).because(error))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A program that ends without reading says why on standard error.
-        let _ = stdin.write_all(request).await;
+        let _ = stdin.write_all(&request).await;
     }
     let output = tokio::time::timeout(RUN_LIMIT, child.wait_with_output())
         .await

@@ -1,6 +1,6 @@
 //! `jetlag replay`: what a function would do today with the events that it had, and a new function's first events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::moment::{self, Place};
 use crate::problem::{Exit, Problem};
 use crate::replay::compare::Compared;
 use crate::replay::program::Program;
+use crate::replay::state::{self, State};
 use crate::replay::words::{self, Summary};
 use crate::replay::{History, Span};
 
@@ -26,7 +27,8 @@ use crate::replay::{History, Span};
 /// Reads the events that the function listens to, runs each through its own program as it is here, on a broker in memory,
 /// and holds what it would commit against what it committed then. Nothing is sent to the broker. Companions of jetlag.yaml
 /// that the function is told of, such as a payment gateway, are started for it, and no other is called. State is one
-/// message for each key, so what it was then is gone: say with --state what the function finds.
+/// message for each key, so what it was then is gone: say with --state what the function finds. What the last of these
+/// inputs left under a key is compared at the end.
 ///
 /// With --into it runs nothing: it makes the consumer of a function that has none yet, so that its first event is the one
 /// at --from. Without it a new function begins at the oldest event that is still there.
@@ -138,15 +140,22 @@ impl Replay {
         let bench = Bench::of(&self.function, self.app.as_deref(), build, quiet).await?;
         let limit = Duration::from_millis(described.time_limit_ms);
         let program = Program::start(&bench.program, &bench.env, limit, state, !is_now)?;
-        let (compared, summary) = self.compare(console, program, &history).await?;
-        self.tell(&described, &history, &compared, &summary)?;
-        match summary.different {
-            0 => Ok(()),
-            different => Err(Problem::new(
-                Exit::Failed,
-                format!("{different} of {} inputs would be handled otherwise today", summary.inputs),
-            )),
+        let (compared, mut summary) = self.compare(console, program, &history).await?;
+        // Whoever finds what is there now finds what it wrote itself.
+        let states = if is_now { Vec::new() } else { state::compare(&history.left, &compared, &self.ignore) };
+        let written: BTreeSet<&str> =
+            compared.iter().flat_map(|one| &one.state).map(|written| written.key.as_str()).collect();
+        summary.count_state(&states, written.len() as u64);
+        self.tell(&described, &history, (&compared, &states), &summary)?;
+        let Summary { inputs, different, state_different, state_missing, .. } = summary;
+        if summary.is_same() {
+            return Ok(());
         }
+        let what = match different {
+            0 => format!("{} keys of state would have another value today", state_different + state_missing),
+            _ => format!("{different} of {inputs} inputs would be handled otherwise today"),
+        };
+        Err(Problem::new(Exit::Failed, what))
     }
 
     fn is_possible(&self, function: &Description) -> Result<(), Problem> {
@@ -202,12 +211,13 @@ impl Replay {
         &self,
         function: &Description,
         history: &History,
-        compared: &[Compared],
+        (compared, states): (&[Compared], &[State]),
         summary: &Summary,
     ) -> Result<(), Problem> {
         let more = history.has_more.then(|| history.inputs.last()).flatten().map(|last| last.sequence + 1);
         let text = || {
             let mut text: String = compared.iter().map(|one| words::in_words(one, &self.ignore)).collect();
+            text.extend(states.iter().map(|one| words::of_state(one, &self.ignore)));
             text.push_str(&summary.in_words());
             if !function.keeps.is_empty() {
                 text.push_str(&self.on_what(function));
@@ -217,7 +227,7 @@ impl Replay {
             }
             text
         };
-        let whole = json!({"function": function.name, "summary": summary, "inputs": compared, "next": more});
+        let whole = json!({"function": function.name, "summary": summary, "inputs": compared, "state": states, "next": more});
         print(self.target.output, text, &whole)
     }
 

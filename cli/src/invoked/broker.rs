@@ -30,23 +30,27 @@ struct Input<'i> {
     id: String,
 }
 
-/// Sends `event` to `function` alone, as a redrive does, and waits for its end.
+/// Sends `event` to `function` alone, as a redrive does, and waits for its end; then once more, if it `is_duplicate`.
 ///
 /// # Errors
-/// It is no event (65), there is no broker (66, 69), or nothing has become of it (69).
-pub(crate) async fn through(function: &str, event: &str) -> Result<Report, Problem> {
+/// It is no event (65), no such function is there (66), there is no broker (66, 69), or nothing has become of it (69).
+pub(crate) async fn through(function: &str, event: &str, is_duplicate: bool) -> Result<Report, Problem> {
     let envelope = Envelope::read(event.as_bytes())
         .map_err(|error| Problem::new(Exit::Data, "what is to be sent is no event").because(error))?;
     let (operator, url) = Source::default().connect().await?;
-    let subject = envelope.subject();
-    let id = derive(&[function, subject.as_str(), "", "0"]);
-    let input = Input { operator, function, subject, aggregate_id: envelope.aggregate_id.clone(), id };
     let unanswered = |error: OperatorError| {
         Problem::new(Exit::Unavailable, format!("the broker at {url} did not answer")).because(error)
     };
-    let before = input.committed().await.map_err(unanswered)?;
-    let sent = OffsetDateTime::now_utc();
-    input.send(event).await.map_err(unanswered)?;
+    if operator.progress_of(RETRY, function).await.map_err(unanswered)?.is_none() {
+        let what =
+            format!("no function `{function}` takes single events at {url}: it has no consumer on {RETRY}");
+        return Err(
+            Problem::new(Exit::NoInput, what).remedy("`jetlag status` names the functions that are there")
+        );
+    }
+    let subject = envelope.subject();
+    let id = derive(&[function, subject.as_str(), "", "0"]);
+    let input = Input { operator, function, subject, aggregate_id: envelope.aggregate_id.clone(), id };
     let mut report = Report {
         function: function.to_owned(),
         event: event.to_owned(),
@@ -54,22 +58,37 @@ pub(crate) async fn through(function: &str, event: &str) -> Result<Report, Probl
         deliveries: Vec::new(),
         state: [].into(),
     };
-    let until = Instant::now() + PATIENCE;
-    loop {
-        input.note_retries(&mut report, sent).await.map_err(unanswered)?;
-        let attempt = report.deliveries.len() + 1;
-        if let Some((at, disposition, events)) = input.ended(&before).await.map_err(unanswered)? {
-            report.deliveries.push(delivered(attempt, sent, at, disposition, events));
-            return Ok(report);
-        }
-        if Instant::now() >= until {
-            return if report.deliveries.is_empty() { Err(input.nothing(&url)) } else { Ok(report) };
-        }
-        tokio::time::sleep(LOOK).await;
+    let began = OffsetDateTime::now_utc();
+    let is_known = input.delivered(&mut report, began).await.map_err(unanswered)?;
+    let is_acknowledged = |last: &Delivered| matches!(last.disposition, Disposition::Ack { .. });
+    if is_known && is_duplicate && report.deliveries.last().is_some_and(is_acknowledged) {
+        let mut again = Report { deliveries: Vec::new(), ..report.clone() };
+        input.delivered(&mut again, began).await.map_err(unanswered)?;
+        report.deliveries.extend(again.deliveries.into_iter().map(|last| Delivered { delivery: 2, ..last }));
     }
+    if report.deliveries.is_empty() { Err(input.nothing(&url)) } else { Ok(report) }
 }
 
 impl Input<'_> {
+    /// Sends it and notes what becomes of it, until it has ended: false if that takes too long.
+    async fn delivered(&self, report: &mut Report, began: OffsetDateTime) -> Result<bool, OperatorError> {
+        let before = self.committed().await?;
+        self.send(&report.event).await?;
+        let until = Instant::now() + PATIENCE;
+        loop {
+            self.note_retries(report, began).await?;
+            let attempt = report.deliveries.len() + 1;
+            if let Some((at, disposition, events)) = self.ended(&before).await? {
+                report.deliveries.push(delivered(attempt, began, at, disposition, events));
+                return Ok(true);
+            }
+            if Instant::now() >= until {
+                return Ok(false);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     async fn send(&self, event: &str) -> Result<(), OperatorError> {
         let named = [
             (headers::FUNCTION, self.function),

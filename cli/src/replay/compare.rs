@@ -25,7 +25,7 @@ pub(crate) struct Compared {
     pub(crate) today: Outcome,
     /// The events of both, in pairs as far as there are pairs.
     pub(crate) events: Vec<Pair>,
-    /// State that it would write today. What it wrote then is not known: the stream has the last version of each key only.
+    /// State that it would write today. What it wrote then is known only where nobody wrote it later: see [`super::state`].
     pub(crate) state: Vec<Written>,
 }
 
@@ -166,7 +166,7 @@ fn pairs(then: &[Emitted], today: Vec<Emitted>, ignored: &[String]) -> Vec<Pair>
 }
 
 /// `value` without the members of these names, however deep.
-fn without(value: &Value, names: &[String]) -> Value {
+pub(super) fn without(value: &Value, names: &[String]) -> Value {
     match value {
         Value::Object(members) => members
             .iter()
@@ -181,12 +181,18 @@ fn without(value: &Value, names: &[String]) -> Value {
 impl Pair {
     /// The data of both as `diff -u` prints it, the names of members in order.
     pub(crate) fn difference(&self, ignored: &[String]) -> String {
-        let text = |event: &Option<Emitted>| {
-            let data = event.as_ref().map(|event| without(&event.data, ignored));
-            data.and_then(|data| serde_json::to_string_pretty(&data).ok()).unwrap_or_default() + "\n"
-        };
-        unified("then", "today", &text(&self.then), &text(&self.today))
+        let data = |event: &'_ Option<Emitted>| event.as_ref().map(|event| event.data.clone());
+        difference(data(&self.then).as_ref(), data(&self.today).as_ref(), ignored)
     }
+}
+
+/// Two values as `diff -u` prints them.
+pub(super) fn difference(then: Option<&Value>, today: Option<&Value>, ignored: &[String]) -> String {
+    let text = |value: Option<&Value>| {
+        let value = value.map(|value| without(value, ignored));
+        value.and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or_default() + "\n"
+    };
+    unified("then", "today", &text(then), &text(today))
 }
 
 #[cfg(test)]

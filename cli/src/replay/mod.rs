@@ -7,6 +7,7 @@
 pub(crate) mod compare;
 pub(crate) mod program;
 pub(crate) mod read;
+pub(crate) mod state;
 pub(crate) mod words;
 
 use serde::Serialize;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jetlag::jetstream::{Operator, OperatorError, Progress, ReadMessage};
 use jetlag::topology::{EVENTS, RETRY};
 use jetlag::{Description, Envelope, RawValue, Subject, headers};
+use serde_json::Value;
 
 use super::{Emitted, Outcome};
 use crate::moment::Place;
@@ -52,10 +53,23 @@ pub(crate) struct Input {
     pub(crate) is_redriven: bool,
 }
 
+/// The broker's name for what was committed together.
+const BATCH: &str = "Nats-Batch-Id";
+
+/// A value of state, and the input that it was written for.
+#[derive(Debug)]
+pub(crate) struct Left {
+    pub(crate) value: Value,
+    /// Its subject.
+    pub(crate) input: String,
+}
+
 /// What a function was given, and what it did with it.
 #[derive(Debug)]
 pub(crate) struct History {
     pub(crate) inputs: Vec<Input>,
+    /// The state that these inputs left: `<kind>/<key>` to the value, where none of them was written for another input later.
+    pub(crate) left: BTreeMap<String, Left>,
     /// Whether there are more than the limit allows.
     pub(crate) has_more: bool,
 }
@@ -85,6 +99,7 @@ impl History {
             |kind: &str| function.listens_to.iter().any(|known| known.name == kind || known.name == "*.*");
         let first = if let Place::Sequence(sequence) = span.from { sequence } else { 1 };
         let (mut inputs, mut traces) = (Vec::new(), BTreeMap::<String, Traces>::new());
+        let mut commits = BTreeMap::<String, String>::new();
         let mut has_more = false;
         let mut next = first;
         loop {
@@ -92,7 +107,9 @@ impl History {
             let Some(last) = page.last() else { break };
             next = last.sequence + 1;
             for message in &page {
-                note(&mut traces, &function.name, message);
+                if let Some(input) = note(&mut traces, &function.name, message) {
+                    commits.extend(message.header(BATCH).map(|batch| (batch.to_owned(), input)));
+                }
                 let Some(parts) = Subject::from_broker(&message.subject).parse_event() else { continue };
                 let is_about = span.key.as_ref().is_none_or(|key| *key == parts.aggregate_id);
                 if !span.has(message) || !is_about || !listens(&parts.kind) {
@@ -119,7 +136,8 @@ impl History {
             input.is_redriven = traces.is_redriven;
             input.emitted = traces.emitted;
         }
-        Ok(Self { inputs, has_more })
+        let left = left(operator, function, first, &commits).await?;
+        Ok(Self { inputs, left, has_more })
     }
 
     /// The function's state as it is now: `<kind>/<key>` to value.
@@ -131,23 +149,46 @@ impl History {
         function: &Description,
     ) -> Result<BTreeMap<String, Box<RawValue>>, OperatorError> {
         let stored = operator.read(EVENTS, &format!("state.{}.*", function.name), 1).await?;
-        let value = |message: &ReadMessage| {
-            let (kind, key) = Subject::from_broker(&message.subject).parse_state()?;
-            let is_kept = function.keeps.contains(&kind);
-            let value = serde_json::from_slice(&message.payload).ok().filter(|_| is_kept)?;
-            Some((format!("{kind}/{key}"), value))
-        };
+        let value = |message| Some((key(function, message)?, serde_json::from_slice(&message.payload).ok()?));
         Ok(stored.iter().filter_map(value).collect())
     }
 }
 
-/// Takes up what `message` tells of an input, if `function` committed it because of one that is run again.
-fn note(traces: &mut BTreeMap<String, Traces>, function: &str, message: &ReadMessage) {
-    if message.header(headers::FUNCTION) != Some(function) {
-        return;
+/// The `<kind>/<key>` of a value of state, if `function` keeps such.
+fn key(function: &Description, message: &ReadMessage) -> Option<String> {
+    let (kind, key) = Subject::from_broker(&message.subject).parse_state()?;
+    function.keeps.contains(&kind).then(|| format!("{kind}/{key}"))
+}
+
+/// The values of state that came with one of `commits`, of which the input is known, and are the last of their keys. The
+/// stream has no others; what wrote them is told by what was committed with them.
+async fn left(
+    operator: &Operator,
+    function: &Description,
+    first: u64,
+    commits: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, Left>, OperatorError> {
+    let filter = format!("state.{}.*", function.name);
+    let (mut left, mut next) = (BTreeMap::new(), first);
+    let known = |message: &ReadMessage| {
+        let input = commits.get(message.header(BATCH)?)?.clone();
+        let value = serde_json::from_slice(&message.payload).ok()?;
+        Some((key(function, message)?, Left { value, input }))
+    };
+    loop {
+        let page = operator.page(EVENTS, &filter, next).await?;
+        let Some(last) = page.last() else { return Ok(left) };
+        next = last.sequence + 1;
+        left.extend(page.iter().filter_map(known));
     }
-    let Some(traces) = message.header(headers::CAUSE).and_then(|cause| traces.get_mut(cause)) else { return };
-    let Ok(event) = Envelope::read(&message.payload) else { return };
+}
+
+/// Takes up what `message` tells of an input, if `function` committed it because of one that is run again: that one.
+fn note(traces: &mut BTreeMap<String, Traces>, function: &str, message: &ReadMessage) -> Option<String> {
+    let cause =
+        message.header(headers::CAUSE).filter(|_| message.header(headers::FUNCTION) == Some(function))?;
+    let traces = traces.get_mut(cause)?;
+    let event = Envelope::read(&message.payload).ok()?;
     if let Some(reason) = message.header(headers::REASON) {
         traces.dead = Some(reason.to_owned());
     } else if event.kind.starts_with("done.") {
@@ -161,6 +202,7 @@ fn note(traces: &mut BTreeMap<String, Traces>, function: &str, message: &ReadMes
         let data = serde_json::from_str(event.data.get()).unwrap_or_default();
         traces.emitted.push(Emitted { kind: event.kind, aggregate_id: event.aggregate_id, data });
     }
+    Some(cause.to_owned())
 }
 
 /// What became of the input with `sequence`. What was redriven and committed was given up before that.

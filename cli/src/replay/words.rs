@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::compare::{Compared, Kind, Pair, Verdict};
+use super::state::State;
 use super::{Emitted, Outcome};
 
 /// How many inputs and events stand how.
@@ -24,15 +25,20 @@ pub(crate) struct Summary {
     pub(crate) events_new: u64,
     /// That there are none of today.
     pub(crate) events_missing: u64,
-    /// Values of state that would be written; what was written then is not known.
-    pub(crate) state_writes: u64,
+    /// Keys of state that would be written.
+    pub(crate) state_written: u64,
+    /// Keys of state that these inputs were the last to write: with the same value at the end.
+    pub(crate) state_unchanged: u64,
+    /// With another one.
+    pub(crate) state_different: u64,
+    /// That would not be written today.
+    pub(crate) state_missing: u64,
 }
 
 impl Summary {
     /// Counts one input.
     pub(crate) fn count(&mut self, compared: &Compared) {
         self.inputs += 1;
-        self.state_writes += compared.state.len() as u64;
         match compared.verdict {
             Verdict::Same => self.same += 1,
             Verdict::Different => self.different += 1,
@@ -51,9 +57,26 @@ impl Summary {
         }
     }
 
+    /// Counts the state at the end, of which `written` keys would be written today.
+    pub(crate) fn count_state(&mut self, states: &[State], written: u64) {
+        self.state_written = written;
+        for state in states {
+            match state.what {
+                Kind::Different => self.state_different += 1,
+                Kind::Missing => self.state_missing += 1,
+                Kind::Unchanged | Kind::New => self.state_unchanged += 1,
+            }
+        }
+    }
+
+    /// Whether everything that could be compared is as it was.
+    pub(crate) const fn is_same(&self) -> bool {
+        self.different == 0 && self.state_different == 0 && self.state_missing == 0
+    }
+
     /// For people.
     pub(crate) fn in_words(&self) -> String {
-        let Self { inputs, same, different, nothing_then, state_writes, .. } = self;
+        let Self { inputs, same, different, nothing_then, .. } = self;
         let mut text = format!("{inputs} inputs: {same} the same, {different} different");
         if *nothing_then > 0 {
             text.push_str(&format!(", {nothing_then} with nothing to compare with"));
@@ -62,10 +85,16 @@ impl Summary {
             "\nevents: {} unchanged, {} different, {} new, {} missing\n",
             self.events_unchanged, self.events_different, self.events_new, self.events_missing
         ));
-        if *state_writes > 0 {
+        let Self { state_written, state_unchanged, state_different, state_missing, .. } = self;
+        if state_written + state_missing > 0 {
+            let others = state_written.saturating_sub(state_unchanged + state_different);
             text.push_str(&format!(
-                "state: {state_writes} values would be written; they are not compared, since the stream has no old versions\n"
+                "state: {state_unchanged} unchanged, {state_different} different, {state_missing} missing"
             ));
+            if others > 0 {
+                text.push_str(&format!(", {others} not compared"));
+            }
+            text.push('\n');
         }
         text
     }
@@ -96,6 +125,22 @@ pub(crate) fn in_words(compared: &Compared, ignored: &[String]) -> String {
         text.push_str(&told(pair, ignored));
     }
     text
+}
+
+/// What is worth telling of the state at the end.
+pub(crate) fn of_state(state: &State, ignored: &[String]) -> String {
+    let State { key, what, then, .. } = state;
+    match what {
+        Kind::Unchanged | Kind::New => String::new(),
+        Kind::Missing => format!("   state  {key}: missing  {then}\n"),
+        Kind::Different => {
+            let mut text = format!("   state  {key}: different\n");
+            for difference in state.difference(ignored).lines() {
+                text.push_str(&format!("{:>8}    {difference}\n", ""));
+            }
+            text
+        }
+    }
 }
 
 fn told(pair: &Pair, ignored: &[String]) -> String {

@@ -318,7 +318,10 @@ impl Evidence<'_> {
             kind: "dead_letters",
             severity: Severity::Wrong,
             place: function.name.clone(),
-            what: format!("{} dead letters: {reason}", grouped(*count)),
+            what: match count {
+                1 => format!("1 dead letter: {reason}"),
+                count => format!("{} dead letters: {reason}", grouped(*count)),
+            },
             remedy: format!(
                 "see what they are; docs/errors/{reason}.md says what to do, then redrive or purge them"
             ),

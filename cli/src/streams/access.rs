@@ -140,7 +140,7 @@ impl Access {
     fn login(&self) -> Result<Login, Problem> {
         let mut logins = Vec::new();
         if let Some(path) = &self.creds {
-            logins.push(Login::Credentials(readable(path)?));
+            logins.push(Login::Credentials(credentials(path)?));
         }
         if let Some(nkey) = &self.nkey {
             logins.push(Login::Nkey(seed(nkey)?));
@@ -198,19 +198,35 @@ fn path(reference: &str) -> Result<PathBuf, Problem> {
     }
 }
 
+/// The file with a JWT and a seed that `reference` names.
+fn credentials(reference: &str) -> Result<PathBuf, Problem> {
+    let path = readable(reference)?;
+    let text = short(&path)?;
+    if text.contains("NATS USER JWT") && text.lines().map(str::trim).any(is_seed) {
+        return Ok(path);
+    }
+    Err(wrong(format!("there are no credentials in `{}`", path.display())).remedy(
+        "such a file has a user's JWT and its seed, each between lines of dashes: `nsc generate creds` writes one; a seed \
+         alone is named with --nkey, NATS_NKEY or the context's `nkey`",
+    ))
+}
+
 /// The seed that `reference` is, or the one in the file that it names.
 fn seed(reference: &str) -> Result<Secret, Problem> {
-    if reference.starts_with(SEED_PREFIX) && reference.len() == SEED_CHARS {
+    if is_seed(reference) {
         return Ok(Secret::of(reference.to_owned()));
     }
     let path = readable(reference)?;
     let text = short(&path)?;
-    let is_seed = |line: &&str| line.starts_with(SEED_PREFIX) && line.len() == SEED_CHARS;
-    let seed = text.lines().map(str::trim).find(is_seed);
+    let seed = text.lines().map(str::trim).find(|line| is_seed(line));
     seed.map(|seed| Secret::of(seed.to_owned())).ok_or_else(|| {
         wrong(format!("there is no seed of a user's nkey in `{}`", path.display()))
             .remedy("a seed begins with SU and has 58 characters; the public key, which begins with U, is the server's")
     })
+}
+
+fn is_seed(text: &str) -> bool {
+    text.starts_with(SEED_PREFIX) && text.len() == SEED_CHARS
 }
 
 /// The word itself, or what it refers to in the way of the `nats` command: `env://NAME` or `file://PATH`.

@@ -183,6 +183,12 @@ impl Meant {
                      one of those in the certificate",
                 );
             }
+            if problem.sentence().contains("expected INFO") && !self.access.tls_first {
+                return problem.remedy(
+                    "a server that wants TLS before it says anything is named with --tls-first, or with `tls_first` in the \
+                     context",
+                );
+            }
             problem
         })?;
         Ok((operator, url))

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event};
+use ratatui::crossterm::terminal::is_raw_mode_enabled;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -41,7 +42,10 @@ impl Taken {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        let _ = ratatui::try_restore();
+        // A panic has given it back, and told of itself: a terminal that is given back twice writes over that.
+        if is_raw_mode_enabled().unwrap_or(true) {
+            let _ = ratatui::try_restore();
+        }
     }
 }
 
@@ -152,7 +156,7 @@ pub async fn watch(
                     top.fail(why);
                     ControlFlow::Continue(())
                 }
-                None => ControlFlow::Break(()),
+                None => return Err(io::Error::other("whoever looked at the broker has ended")),
             },
         };
         if step.is_break() {

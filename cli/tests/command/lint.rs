@@ -1,11 +1,10 @@
 //! `jetlag lint`, as its user runs it.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
-use tests::built;
+use tests::{built, script};
 
 /// What a function of another team says of itself.
 const TILL: &str = r#"{"name":"till","version":"1.0.0","summary":"Takes money.","reads":"events",
@@ -30,8 +29,7 @@ impl Place {
             std::fs::write(directory.path().join(name), text).unwrap();
         }
         let program = directory.path().join("till");
-        std::fs::write(&program, format!("#!/bin/sh\ncat <<'END'\n{function}\nEND\n")).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        script(&program, &format!("cat <<'END'\n{function}\nEND"));
         Self(directory)
     }
 

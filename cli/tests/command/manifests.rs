@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -253,8 +252,7 @@ const TILL: &str = r#"{"name":"till","version":"1","summary":"Takes money.","rea
 fn the_functions_of_another_team_are_written_where_they_say() {
     let team = tempfile::tempdir().unwrap();
     let program = team.path().join("till");
-    fs::write(&program, format!("#!/bin/sh\necho '{TILL}'\n")).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    tests::script(&program, &format!("echo '{TILL}'"));
     fs::write(team.path().join("jetlag.yaml"), "").unwrap();
     let (program, output) = (program.display().to_string(), team.path().join("out"));
     let output_name = output.display().to_string();

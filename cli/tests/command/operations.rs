@@ -1,13 +1,13 @@
 //! `jetlag status`, `jetlag top`, the ways to name a broker, completions and manual pages.
 
-use std::io::{Read, Write};
+mod credentials;
+mod terminal;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use async_nats::{Client, HeaderMap};
 use jetlag_cli::app::App;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::{Value, json};
 use tests::{Server, until};
 use time::format_description::well_known::Rfc3339;
@@ -116,60 +116,13 @@ async fn what_looks_wrong_is_told_by_status_and_shown_by_top() {
     })
     .await;
 
-    shows_and_gives_the_terminal_back(&data).await;
+    terminal::is_given_back_however_it_ends(&data, &running.broker_url().unwrap()).await;
     let piped = jetlag(&["top", "--data", &data]).stdin(Stdio::null()).output().unwrap();
     let (code, words) = code_and_words(&piped);
     assert!(code == Some(64) && words.contains("jetlag status"), "{words}");
     running.drain().await;
     let (code, words) = code_and_words(&jetlag(&["status", "--data", &data]).output().unwrap());
     assert_eq!(code, Some(66), "{words}");
-}
-
-/// `top` on a terminal of its own: it draws, ends when it is told to, and leaves the terminal as it was.
-async fn shows_and_gives_the_terminal_back(data: &str) {
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&terminal).unwrap();
-    unlockpt(&terminal).unwrap();
-    let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
-    let side = || std::fs::File::options().read(true).write(true).open(&name).unwrap();
-    let kept = side();
-    tcsetwinsize(&kept, Winsize { ws_row: 24, ws_col: 140, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
-    let before = rustix::termios::tcgetattr(&kept).unwrap();
-    let mut child = jetlag(&["top", "--data", data, "--interval", "1s"])
-        .stdin(side())
-        .stdout(side())
-        .stderr(side())
-        .spawn()
-        .unwrap();
-    let terminal = std::fs::File::from(terminal);
-    let (sender, drawn) = std::sync::mpsc::channel();
-    let mut reader = terminal.try_clone().unwrap();
-    std::thread::spawn(move || {
-        let mut some = [0; 4096];
-        while let Ok(count @ 1..) = reader.read(&mut some) {
-            if sender.send(some[..count].to_vec()).is_err() {
-                return;
-            }
-        }
-    });
-    let mut screen = Vec::new();
-    until("drawn function", async || {
-        screen.extend(drawn.try_iter().flatten());
-        String::from_utf8_lossy(&screen).contains("clerk").then_some(())
-    })
-    .await;
-    let raw = rustix::termios::tcgetattr(&kept).unwrap();
-    assert_ne!(raw.local_modes, before.local_modes, "keys come one by one");
-    (&terminal).write_all(b"q").unwrap();
-    let ended = until("end of top", async || child.try_wait().unwrap()).await;
-    assert_eq!(ended.code(), Some(0));
-    let after = rustix::termios::tcgetattr(&kept).unwrap();
-    assert_eq!((after.local_modes, after.input_modes), (before.local_modes, before.input_modes));
-    until("screen given back", async || {
-        screen.extend(drawn.try_iter().flatten());
-        String::from_utf8_lossy(&screen).contains("\u{1b}[?1049l").then_some(())
-    })
-    .await;
 }
 
 /// Certificates for 127.0.0.1 of an authority of their own, if this machine can make some.

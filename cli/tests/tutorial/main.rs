@@ -1,6 +1,8 @@
-//! What a function author meets first: `jetlag new`.
+//! What a function author meets: `jetlag new`, and the walk of docs/tutorial.md, command by command.
 
 #![cfg(test)]
 
+mod document;
 mod new;
 mod scratch;
+mod walk;

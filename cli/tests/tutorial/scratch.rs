@@ -1,10 +1,25 @@
-//! A workspace to try things in.
+//! Copies of this workspace to try things in, which share what is built with it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// The root of the workspace.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+/// What a build needs.
+const PARTS: [&str; 12] = [
+    ".cargo",
+    "Cargo.lock",
+    "Cargo.toml",
+    "cli",
+    "functions",
+    "images",
+    "jetlag.yaml",
+    "keda",
+    "runtime",
+    "rust-toolchain.toml",
+    "rustfmt.toml",
+    "tests",
+];
 
 /// A directory with a workspace in it.
 pub(crate) struct Scratch {
@@ -12,6 +27,16 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
+    /// A copy of the whole workspace. What is built in it is built beside what is built here: the files are as old as here,
+    /// so that nothing that is the same is built again.
+    pub(crate) fn of_everything() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut copy = Command::new("cp");
+        copy.arg("-a").args(PARTS.map(|part| Path::new(ROOT).join(part))).arg(directory.path());
+        assert!(copy.status().unwrap().success());
+        Self { directory }
+    }
+
     /// A workspace of nothing but Cargo's files, with a payload in a package.
     pub(crate) fn of_names() -> Self {
         let scratch = Self { directory: tempfile::tempdir().unwrap() };
@@ -64,11 +89,11 @@ impl Scratch {
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.directory.path()).stdin(Stdio::null());
-        command.env("CARGO_NET_OFFLINE", "true");
-        // As it is in a terminal, and not in a test that Cargo runs.
+        command.env("CARGO_TARGET_DIR", target()).env("CARGO_NET_OFFLINE", "true");
+        // As it is in a terminal that names no broker, and not in a test that Cargo runs.
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy().into_owned();
-            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            if ["CARGO_PKG_", "CARGO_MANIFEST_", "NATS_"].iter().any(|of| text.starts_with(of)) {
                 command.env_remove(name);
             }
         }
@@ -79,4 +104,9 @@ impl Scratch {
     pub(crate) fn new_function(&self, arguments: &[&str]) -> Output {
         self.command(env!("CARGO_BIN_EXE_jetlag")).arg("new").args(arguments).output().unwrap()
     }
+}
+
+/// Where this workspace is built.
+pub(crate) fn target() -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_jetlag")).parent().unwrap().parent().unwrap().to_owned()
 }
