@@ -21,9 +21,8 @@ use campaign::{Options, Outcome, Trouble, run};
 use disk::Disk;
 use tokio::sync::Semaphore;
 
-/// Tests of this file at a time: each has a dozen processes, and waits most of the time.
-const AT_A_TIME: u32 = 3;
-static TURN: Semaphore = Semaphore::const_new(AT_A_TIME as usize);
+/// Two tests of this file at a time: each has a dozen processes, and waits most of the time.
+static TURN: Semaphore = Semaphore::const_new(2);
 
 fn assert_all_adds_up(outcome: &Outcome) {
     println!("{}", outcome.summary());
@@ -69,7 +68,7 @@ async fn orders_are_neither_lost_nor_doubled_whatever_goes_wrong() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rolling_restarts_lose_nothing_and_leave_nothing() {
     // Alone: what is left is told by how long nothing is answered.
-    let _turn = TURN.acquire_many(AT_A_TIME).await.unwrap();
+    let _turn = TURN.acquire_many(2).await.unwrap();
     let data = tempfile::tempdir().unwrap();
     let options = Options {
         replicas: 1,

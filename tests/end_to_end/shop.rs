@@ -14,8 +14,8 @@ use tempfile::TempDir;
 use tests::{built, until};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Three tests at a time: each has nine processes, and waits most of the time.
-static TURN: Semaphore = Semaphore::const_new(3);
+/// Two tests of this file at a time: each has nine processes, and waits most of the time.
+static TURN: Semaphore = Semaphore::const_new(2);
 
 /// A shop in a directory of its own, and a look into its broker.
 pub struct Opened {
