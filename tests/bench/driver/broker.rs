@@ -5,9 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_nats::Client;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tests::{free_port, until};
 
+use crate::http;
 use crate::process::Process;
 use crate::scenarios::Scenario;
 use crate::sides::{Side, TYPES};
@@ -22,6 +24,15 @@ pub struct Broker {
     pub process: Process,
     pub url: String,
     pub client: Client,
+    /// Where its figures are.
+    monitor: String,
+}
+
+/// How many messages it was sent and has sent, in all.
+#[derive(Clone, Copy, Deserialize)]
+pub struct Messages {
+    pub in_msgs: u64,
+    pub out_msgs: u64,
 }
 
 impl Broker {
@@ -32,7 +43,10 @@ impl Broker {
         if sync_always {
             store["sync_interval"] = "always".into();
         }
-        let settings = json!({"server_name": name, "host": "127.0.0.1", "port": port, "jetstream": store});
+        let monitor = format!("127.0.0.1:{}", free_port());
+        let settings = json!({
+            "server_name": name, "host": "127.0.0.1", "port": port, "http": monitor, "jetstream": store,
+        });
         let file = directory.join("nats.conf");
         std::fs::write(&file, settings.to_string()).expect("the broker's configuration");
         let arguments = ["-c".to_owned(), file.display().to_string()];
@@ -44,7 +58,7 @@ impl Broker {
         })
         .await;
         assert_eq!(client.server_info().server_name, name, "port {port} was taken by another server");
-        Self { process, url, client }
+        Self { process, url, client, monitor }
     }
 
     /// Asks the broker's JetStream API.
@@ -56,6 +70,11 @@ impl Broker {
             None => Ok(answer),
             Some(error) => Err(format!("{subject}: {error}")),
         }
+    }
+
+    /// How many messages it has had and sent so far.
+    pub async fn messages(&self) -> Messages {
+        serde_json::from_str(&http::ask(&self.monitor, "GET", "/varz", "").await).expect("figures")
     }
 
     /// Makes the peers' streams. Jetlag makes its own.

@@ -8,26 +8,25 @@ use jetlag_cli::console::Console;
 
 use crate::sides::{Built, SERVICES, root};
 
-/// The profile of a release.
-const PROFILE: &str = "dist";
-
 /// How the variables begin by which Cargo tells this program of its own package: a build script that looks at its own
 /// would run again.
 const OF_PACKAGE: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
 
 /// Builds what is not built, if it `is_wanted`, and finds or fetches the broker. `target` is a Rust target, or nothing for
 /// the machine's own.
-pub async fn build(target: Option<&str>, is_wanted: bool) -> Built {
+pub async fn build(profile: &str, target: Option<&str>, is_wanted: bool) -> Built {
     let directory = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let go = directory.join("bench");
     std::fs::create_dir_all(&go).expect("a directory for the peers");
     if is_wanted {
         run(peers(&go), "the Go peers (Go 1.26 or newer is needed)");
-        run(programs(target), "the functions and the floors");
+        run(programs(profile, target), "the functions and the floors");
     }
     let broker = find(&Places::from_env(None), &Console::stderr()).await;
     let broker = broker.unwrap_or_else(|problem| panic!("{}", problem.render())).path;
-    Built { go, rust: directory.join(target.unwrap_or_default()).join(PROFILE), broker }
+    // The one profile whose directory has another name.
+    let place = if profile == "dev" { "debug" } else { profile };
+    Built { go, rust: directory.join(target.unwrap_or_default()).join(place), broker }
 }
 
 /// Builds what is pinned in go.mod and go.sum, wherever this is checked out.
@@ -38,10 +37,10 @@ fn peers(into: &Path) -> Command {
     go
 }
 
-fn programs(target: Option<&str>) -> Command {
+fn programs(profile: &str, target: Option<&str>) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root());
-    cargo.args(["build", "--quiet", "--locked", "--profile", PROFILE, "--bins", "--features", "bench/peers"]);
+    cargo.args(["build", "--quiet", "--locked", "--profile", profile, "--bins", "--features", "bench/peers"]);
     let functions = SERVICES.iter().map(|service| service.name);
     for package in functions.chain(["world", "bench"]) {
         cargo.args(["--package", package]);

@@ -3,6 +3,7 @@
 
 mod broker;
 mod build;
+mod http;
 mod machine;
 mod plot;
 mod process;
@@ -54,6 +55,9 @@ struct Options {
     /// Build Jetlag and the floors for this target, such as x86_64-unknown-linux-musl, which images have
     #[arg(long)]
     target: Option<String>,
+    /// The Cargo profile of Jetlag and the floors; `dist` is that of releases
+    #[arg(long, default_value = "dist")]
+    profile: String,
     /// Write a plot of the medians and spreads to this file
     #[arg(long)]
     plot: Option<PathBuf>,
@@ -104,7 +108,7 @@ async fn compare(options: &Options) -> ExitCode {
     ) else {
         return ExitCode::from(2);
     };
-    let built = build::build(options.target.as_deref(), !options.no_build).await;
+    let built = build::build(&options.profile, options.target.as_deref(), !options.no_build).await;
     if options.build_only {
         return ExitCode::SUCCESS;
     }
@@ -114,7 +118,10 @@ async fn compare(options: &Options) -> ExitCode {
         eprintln!("another `cargo bench-peers` is running: wait for its end");
         return ExitCode::from(75);
     }
-    let (machine, versions) = (machine::describe(), build::versions(&built));
+    let mut versions = build::versions(&built);
+    versions.push(format!("profile {}", options.profile));
+    versions.extend(options.target.clone());
+    let machine = machine::describe();
     eprintln!("{machine}\n{}", versions.join("\n"));
     let mut runs = Vec::new();
     for scenario in &scenarios {

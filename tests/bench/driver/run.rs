@@ -12,6 +12,7 @@ use tests::{free_port, until};
 use tokio::process::Command;
 
 use crate::broker::Broker;
+use crate::http;
 use crate::machine::{Busy, cpu_s, load, memory_mib, waits};
 use crate::process::Process;
 use crate::scenarios::{Scenario, Watched};
@@ -53,6 +54,9 @@ pub struct Measured {
     /// How often a thread of a function, and of the broker, waited for something, for each order.
     pub functions_waits: f64,
     pub broker_waits: f64,
+    /// How many messages the broker was sent, and has sent, for each order, the generator's own among them.
+    pub messages_in: f64,
+    pub messages_out: f64,
     /// The mean of the five.
     pub idle_mib: f64,
     pub peak_mib: f64,
@@ -128,9 +132,13 @@ pub async fn run(
             .map(|process| (process.name.clone(), process.pid))
             .collect();
         let before: Vec<(f64, f64)> = pids.iter().map(|(_, pid)| (cpu_s(*pid), waits(*pid))).collect();
+        let messages = setting.broker.messages().await;
         let machine = Busy::now();
         let (generated, generator_s) = setting.generate("m", orders, scenario.rate, limit).await;
         let now = Busy::now();
+        let sent = setting.broker.messages().await;
+        measured.messages_in = (sent.in_msgs - messages.in_msgs) as f64 / orders as f64;
+        measured.messages_out = (sent.out_msgs - messages.out_msgs) as f64 / orders as f64;
         let thousands = orders as f64 / 1000.0;
         let mut all_s = generator_s;
         for (at, ((name, pid), (cpu, waited))) in pids.iter().zip(before).enumerate() {
@@ -196,7 +204,8 @@ impl<'s> Setting<'s> {
         let mut companions = Vec::new();
         if side.program == Program::Functions {
             let (gateway, at) = companion("gateway", built, directory).await;
-            slow_down(&at, scenario.gateway_ms).await;
+            let latency = json!({"latency_ms": scenario.gateway_ms}).to_string();
+            http::ask(&at, "PUT", "/control", &latency).await;
             env.insert("PAYMENT_GATEWAY_URL", format!("http://{at}"));
             env.insert("PAYMENT_GATEWAY_KEY", "sk_test_bench".to_owned());
             let (receiver, at) = companion("receiver", built, directory).await;
@@ -295,21 +304,6 @@ async fn companion(name: &str, built: &Built, directory: &Path) -> (Process, Str
     let process = Process::start(name, &built.rust.join(name), &arguments, &BTreeMap::new(), directory);
     until(name, async || tokio::net::TcpStream::connect(&at).await.ok()).await;
     (process, at)
-}
-
-/// Tells the gateway how long a charge takes.
-async fn slow_down(gateway: &str, latency_ms: u32) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let body = json!({"latency_ms": latency_ms}).to_string();
-    let length = body.len();
-    let request = format!(
-        "PUT /control HTTP/1.1\r\nHost: {gateway}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    );
-    let mut socket = tokio::net::TcpStream::connect(gateway).await.expect("the gateway");
-    socket.write_all(request.as_bytes()).await.expect("the gateway");
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).await.expect("the gateway");
-    assert!(answer.starts_with("HTTP/1.1 200"), "the gateway: {answer}");
 }
 
 /// The processor time of children that have ended: nobody but the generator ends during a run.

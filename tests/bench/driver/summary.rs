@@ -53,7 +53,7 @@ const fn figure(
     Figure { name, title, digits, only, of }
 }
 
-const FIGURES: [Figure; 16] = [
+const FIGURES: [Figure; 18] = [
     figure(ORDERS, "orders/s", 0, Some(Watched::Throughput), |run| vec![run.orders_per_s]),
     figure(P50, "p50 ms", 1, Some(Watched::Latency), |run| vec![run.p50_ms]),
     figure("p99_ms", "p99 ms", 1, Some(Watched::Latency), |run| vec![run.p99_ms]),
@@ -65,6 +65,8 @@ const FIGURES: [Figure; 16] = [
     figure("generator_cpu_s", "CPU s/1000: generator", 3, None, |run| vec![run.generator_cpu_s]),
     figure("functions_waits", "waits/order: functions", 1, None, |run| vec![run.functions_waits]),
     figure("broker_waits", "waits/order: broker", 1, None, |run| vec![run.broker_waits]),
+    figure("messages_in", "messages/order: to broker", 1, None, |run| vec![run.messages_in]),
+    figure("messages_out", "messages/order: from it", 1, None, |run| vec![run.messages_out]),
     figure("idle_mib", "MiB, idle function", 1, None, |run| vec![run.idle_mib]),
     figure("peak_mib", "MiB, largest peak", 1, None, |run| vec![run.peak_mib]),
     figure("broker_peak_mib", "MiB, broker's peak", 0, None, |run| vec![run.broker_peak_mib]),
@@ -75,8 +77,10 @@ const FIGURES: [Figure; 16] = [
 impl Figure {
     fn belongs_to(&self, scenario: &Scenario) -> bool {
         // Five orders say nothing of what a thousand cost.
-        let of_load =
-            self.name.ends_with("cpu_s") || self.name.ends_with("waits") || self.name == "others_pct";
+        let of_load = self.name.ends_with("cpu_s")
+            || self.name.ends_with("waits")
+            || self.name.starts_with("messages")
+            || self.name == "others_pct";
         match self.only {
             Some(watched) => watched == scenario.watched,
             None => scenario.watched != Watched::Start || !of_load,
