@@ -26,6 +26,8 @@ pub struct Broker {
     pub client: Client,
     /// Where its figures are.
     monitor: String,
+    /// Where its profiler is.
+    pub profiler: String,
 }
 
 /// How many messages it was sent and has sent, in all.
@@ -43,9 +45,9 @@ impl Broker {
         if sync_always {
             store["sync_interval"] = "always".into();
         }
-        let monitor = format!("127.0.0.1:{}", free_port());
+        let (monitor, profiler) = (format!("127.0.0.1:{}", free_port()), free_port());
         let settings = json!({
-            "server_name": name, "host": "127.0.0.1", "port": port, "http": monitor, "jetstream": store,
+            "server_name": name, "host": "127.0.0.1", "port": port, "http": monitor, "prof_port": profiler, "jetstream": store,
         });
         let file = directory.join("nats.conf");
         std::fs::write(&file, settings.to_string()).expect("the broker's configuration");
@@ -58,7 +60,7 @@ impl Broker {
         })
         .await;
         assert_eq!(client.server_info().server_name, name, "port {port} was taken by another server");
-        Self { process, url, client, monitor }
+        Self { process, url, client, monitor, profiler: format!("127.0.0.1:{profiler}") }
     }
 
     /// Asks the broker's JetStream API.
@@ -74,7 +76,7 @@ impl Broker {
 
     /// How many messages it has had and sent so far.
     pub async fn messages(&self) -> Messages {
-        serde_json::from_str(&http::ask(&self.monitor, "GET", "/varz", "").await).expect("figures")
+        serde_json::from_slice(&http::ask(&self.monitor, "GET", "/varz", "").await).expect("figures")
     }
 
     /// Makes the peers' streams. Jetlag makes its own.

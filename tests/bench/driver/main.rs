@@ -7,6 +7,7 @@ mod http;
 mod machine;
 mod plot;
 mod process;
+mod record;
 mod run;
 mod scenarios;
 mod sides;
@@ -61,6 +62,10 @@ struct Options {
     /// Write a plot of the medians and spreads to this file
     #[arg(long)]
     plot: Option<PathBuf>,
+    /// Record where the time goes into this directory: the broker by its own profiler (`go tool pprof -top FILE`), the
+    /// functions by perf, where it is installed. The figures of such a run are not to be compared
+    #[arg(long)]
+    record: Option<PathBuf>,
     /// How results are written to standard output
     #[arg(short, long, value_enum, default_value_t = Form::Text)]
     output: Form,
@@ -77,6 +82,7 @@ Examples:
   cargo bench-peers                                           everything, 5 rounds: about an hour
   cargo bench-peers --scenario burst,steady --rounds 1        a first look
   cargo bench-peers --side jetlag,floor --scenario burst -o json
+  cargo bench-peers --side jetlag --scenario burst --rounds 1 --record profiles
 
 Exit codes: 0 all runs were good; 1 an order was lost or doubled, or a side did not run; 2 the command line is not
 understood; 75 another one is running; 130 interrupted.";
@@ -160,7 +166,15 @@ async fn once(options: &Options, scenario: &Scenario, side: &Side, built: &Built
     let directory = tempfile::Builder::new().prefix("jetlag-bench-").tempdir().expect("a directory");
     let orders = orders_of(options, scenario);
     let limit = Duration::from_secs(options.limit_s);
-    let running = AssertUnwindSafe(run::run(side, scenario, built, directory.path(), orders, limit));
+    let running = AssertUnwindSafe(run::run(
+        side,
+        scenario,
+        built,
+        directory.path(),
+        orders,
+        limit,
+        options.record.as_deref(),
+    ));
     let failed = |fault: String| Measured { faults: vec![fault], ..Measured::default() };
     let measured = match tokio::time::timeout(limit + AROUND, running.catch_unwind()).await {
         Ok(Ok(measured)) => measured,

@@ -15,6 +15,7 @@ use crate::broker::Broker;
 use crate::http;
 use crate::machine::{Busy, cpu_s, load, memory_mib, waits};
 use crate::process::Process;
+use crate::record::Recording;
 use crate::scenarios::{Scenario, Watched};
 use crate::sides::{Built, Program, SERVICES, Service, Side};
 use crate::verdict;
@@ -92,7 +93,8 @@ struct Setting<'s> {
     env: BTreeMap<&'static str, String>,
 }
 
-/// Runs `scenario` with `orders` orders on `side`; its logs and streams are in `directory`.
+/// Runs `scenario` with `orders` orders on `side`; its logs and streams are in `directory`. With `recorded`, what it does
+/// is recorded there, which costs time.
 pub async fn run(
     side: &Side,
     scenario: &Scenario,
@@ -100,6 +102,7 @@ pub async fn run(
     directory: &Path,
     orders: usize,
     limit: Duration,
+    recorded: Option<&Path>,
 ) -> Measured {
     let load = load();
     let mut setting = Setting::make(side, scenario, built, directory).await;
@@ -133,10 +136,18 @@ pub async fn run(
             .collect();
         let before: Vec<(f64, f64)> = pids.iter().map(|(_, pid)| (cpu_s(*pid), waits(*pid))).collect();
         let messages = setting.broker.messages().await;
+        let recording = recorded.map(|into| {
+            let name = format!("{}-{}", scenario.name, side.name.replace(' ', "-"));
+            let functions: Vec<u32> = processes.iter().map(|process| process.pid).collect();
+            Recording::begin(into, &name, &setting.broker.profiler, &functions)
+        });
         let machine = Busy::now();
         let (generated, generator_s) = setting.generate("m", orders, scenario.rate, limit).await;
         let now = Busy::now();
         let sent = setting.broker.messages().await;
+        if let Some(recording) = recording {
+            recording.end().await;
+        }
         measured.messages_in = (sent.in_msgs - messages.in_msgs) as f64 / orders as f64;
         measured.messages_out = (sent.out_msgs - messages.out_msgs) as f64 / orders as f64;
         let thousands = orders as f64 / 1000.0;
