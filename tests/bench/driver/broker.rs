@@ -111,12 +111,14 @@ impl Broker {
         .await;
     }
 
-    /// Waits until no consumer of a side has anything left, twice in a row.
-    pub async fn wait_until_nothing_is_left(&self, side: &Side) {
+    /// Waits until no consumer of these streams has anything left, twice in a row: an event may move from one that was not
+    /// looked at yet to one that was.
+    pub async fn wait_until_nothing_is_left(&self, streams: impl Iterator<Item = &str>) {
+        let streams: Vec<&str> = streams.collect();
         let mut nothings = 0;
         until("end of the work", async || {
             let mut left = 0;
-            for (stream, _) in side.streams {
+            for stream in &streams {
                 for consumer in self.consumers(stream).await {
                     left += consumer["num_pending"].as_u64()? + consumer["num_ack_pending"].as_u64()?;
                 }
@@ -140,6 +142,6 @@ impl Broker {
             let stored = context.publish("stock.received", event.to_string().into()).await;
             stored.expect("a connection").await.expect("a delivery of stock is stored");
         }
-        self.wait_until_nothing_is_left(side).await;
+        self.wait_until_nothing_is_left(side.streams()).await;
     }
 }

@@ -69,7 +69,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "large",
         about: "orders of 593 lines, the longest in data/online-retail",
-        orders: 500,
+        orders: 300,
         lines: 593,
         ..PLAIN
     },

@@ -135,7 +135,7 @@ pub const SIDES: &[Side] = &[
             "dead letter",
             "breaker of all processes",
             "one at a time",
-            "Prometheus, traces",
+            "Prometheus, traces,|a copy for the audit",
         ],
         program: Program::Rust("same"),
         placed: "orders.placed.{order}.{event}",
@@ -151,7 +151,7 @@ pub const SIDES: &[Side] = &[
             "dead letter",
             "breaker of all processes",
             "one at a time",
-            "the same; admission,|stock, HTTP, audit chain",
+            "the same; admission,|stock, HTTP, audit's seal",
         ],
         program: Program::Functions,
         placed: "orders.placed",
@@ -168,6 +168,11 @@ impl Side {
             Program::Rust(name) => built.rust.join(name),
             Program::Functions => built.rust.join(service),
         }
+    }
+
+    /// The streams that must have nothing left at the end.
+    pub fn streams(&self) -> impl Iterator<Item = &'static str> {
+        self.streams.iter().map(|(stream, _)| *stream)
     }
 
     /// Whether streams and consumers are Jetlag's own.
