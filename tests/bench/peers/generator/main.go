@@ -175,16 +175,16 @@ func main() {
 	// Consumers are listed one after the other, and an event may move from one that was not listed yet to one that was.
 	// Twice in a row nothing is nothing.
 	rest, nothings := uint64(0), 0
-	for nothings < 2 && remaining() > 0 {
+	for {
 		time.Sleep(glance)
-		var err error
-		if rest, err = left(nc); err != nil {
-			log.Fatal(err)
-		}
-		if rest == 0 {
-			nothings++
-		} else {
+		rest = must(left(nc))
+		if rest > 0 {
 			nothings = 0
+		} else if nothings++; nothings == 2 {
+			break
+		}
+		if remaining() <= 0 {
+			break
 		}
 	}
 	drained := time.Since(start)
