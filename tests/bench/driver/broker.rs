@@ -129,6 +129,16 @@ impl Broker {
         .await;
     }
 
+    /// Waits until the broker has noticed that the process of a service is gone.
+    pub async fn wait_until_nobody_asks(&self, service: &str) {
+        until("end of its requests", async || {
+            let consumers = self.consumers("EVENTS").await;
+            let own = |one: &&Value| one["name"].as_str().is_some_and(|name| name.starts_with(service));
+            consumers.iter().filter(own).all(|one| one["num_waiting"] == 0).then_some(())
+        })
+        .await;
+    }
+
     /// Fills the shop's stock, so that nothing runs out.
     pub async fn fill_stock(&self, side: &Side, scenario: &Scenario) {
         let context = async_nats::jetstream::new(self.client.clone());

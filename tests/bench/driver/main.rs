@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use futures::FutureExt;
-use run::Measured;
-use scenarios::{SCENARIOS, Scenario, Watched};
+use run::{Load, Measured};
+use scenarios::{Pace, SCENARIOS, Scenario, Watched};
 use serde_json::json;
 use sides::{Built, SIDES, Side};
 use summary::{summarise, table};
@@ -31,6 +31,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 const ROUNDS_MAX: u64 = 20;
 const ORDERS_MAX: u64 = 200_000;
+/// How long orders are placed at half of what a burst had.
+const HALF_S: f64 = 10.0;
 /// How much longer than its orders a run may take: start, stock, drain, verdict.
 const AROUND: Duration = Duration::from_secs(180);
 
@@ -114,6 +116,11 @@ async fn compare(options: &Options) -> ExitCode {
     ) else {
         return ExitCode::from(2);
     };
+    if scenarios.iter().any(|scenario| scenario.pace == Pace::Half) && scenarios[0].name != SCENARIOS[0].name
+    {
+        eprintln!("half of a burst needs one: add the scenario {}", SCENARIOS[0].name);
+        return ExitCode::from(2);
+    }
     let built = build::build(&options.profile, options.target.as_deref(), !options.no_build).await;
     if options.build_only {
         return ExitCode::SUCCESS;
@@ -133,7 +140,8 @@ async fn compare(options: &Options) -> ExitCode {
     for scenario in &scenarios {
         for round in 1..=options.rounds {
             for side in sides.iter().filter(|side| scenario.only.is_none_or(|only| only == side.name)) {
-                runs.push(once(options, scenario, side, &built, round as usize).await);
+                let load = load_of(options, scenario, side, &runs);
+                runs.push(once(options, scenario, side, &built, round as usize, load).await);
             }
         }
     }
@@ -152,8 +160,7 @@ async fn compare(options: &Options) -> ExitCode {
         }
         Form::Text => {
             for (scenario, summaries) in &summaries {
-                let orders = orders_of(options, scenario);
-                println!("\n{}: {}; {orders} orders a run\n", scenario.name, scenario.about);
+                println!("\n{}: {}\n", scenario.name, scenario.about);
                 print!("{}", table(scenario, summaries));
             }
         }
@@ -162,19 +169,18 @@ async fn compare(options: &Options) -> ExitCode {
 }
 
 /// One run, told on standard error; one that cannot be made is a fault of its own.
-async fn once(options: &Options, scenario: &Scenario, side: &Side, built: &Built, round: usize) -> Measured {
+async fn once(
+    options: &Options,
+    scenario: &Scenario,
+    side: &Side,
+    built: &Built,
+    round: usize,
+    load: Load,
+) -> Measured {
     let directory = tempfile::Builder::new().prefix("jetlag-bench-").tempdir().expect("a directory");
-    let orders = orders_of(options, scenario);
     let limit = Duration::from_secs(options.limit_s);
-    let running = AssertUnwindSafe(run::run(
-        side,
-        scenario,
-        built,
-        directory.path(),
-        orders,
-        limit,
-        options.record.as_deref(),
-    ));
+    let recorded = options.record.as_deref();
+    let running = AssertUnwindSafe(run::run(side, scenario, built, directory.path(), load, limit, recorded));
     let failed = |fault: String| Measured { faults: vec![fault], ..Measured::default() };
     let measured = match tokio::time::timeout(limit + AROUND, running.catch_unwind()).await {
         Ok(Ok(measured)) => measured,
@@ -184,8 +190,13 @@ async fn once(options: &Options, scenario: &Scenario, side: &Side, built: &Built
         }
         Err(_) => failed(format!("not over after {:?}", limit + AROUND)),
     };
-    let measured =
-        Measured { scenario: scenario.name.into(), side: side.name.into(), round, orders, ..measured };
+    let measured = Measured {
+        scenario: scenario.name.into(),
+        side: side.name.into(),
+        round,
+        orders: load.orders,
+        ..measured
+    };
     tell(scenario, &measured, directory.path());
     if !measured.faults.is_empty() {
         // For whoever wants to know why.
@@ -209,10 +220,24 @@ fn tell(scenario: &Scenario, run: &Measured, directory: &Path) {
     }
 }
 
-fn orders_of(options: &Options, scenario: &Scenario) -> usize {
-    match (options.orders, scenario.watched) {
+/// How many orders a run has, and how fast. `runs` are those before it.
+fn load_of(options: &Options, scenario: &Scenario, side: &Side, runs: &[Measured]) -> Load {
+    let orders = match (options.orders, scenario.watched) {
         (Some(orders), Watched::Throughput | Watched::Latency) => orders as usize,
         _ => scenario.orders,
+    };
+    match scenario.pace {
+        Pace::Burst => Load { orders, rate: None },
+        Pace::PerSecond(rate) => Load { orders, rate: Some(rate) },
+        Pace::Half => {
+            let own = runs.iter().filter(|run| {
+                run.side == side.name && run.scenario == SCENARIOS[0].name && run.faults.is_empty()
+            });
+            let (sum, count) =
+                own.fold((0.0, 0.0), |(sum, count), run| (sum + run.orders_per_s, count + 1.0));
+            let rate = (sum / f64::max(count, 1.0) / 2.0).max(1.0);
+            Load { orders: (rate * HALF_S) as usize, rate: Some(rate as u32) }
+        }
     }
 }
 

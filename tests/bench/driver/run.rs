@@ -27,6 +27,8 @@ const ACK_PENDING_MAX: usize = 1_000;
 const WARM_UP: usize = 500;
 /// How long processes are left alone before their memory is read.
 const SETTLE: Duration = Duration::from_millis(1_500);
+/// How long they are left alone while it is seen what they do then.
+const IDLE: Duration = Duration::from_secs(5);
 /// How long a new process may take to its first event.
 const START_LIMIT: Duration = Duration::from_secs(15);
 
@@ -58,6 +60,9 @@ pub struct Measured {
     /// How many messages the broker was sent, and has sent, for each order, the generator's own among them.
     pub messages_in: f64,
     pub messages_out: f64,
+    /// What the five functions together, and the broker, take of one core while nothing happens, in percent.
+    pub idle_cpu_pct: f64,
+    pub broker_idle_cpu_pct: f64,
     /// The mean of the five.
     pub idle_mib: f64,
     pub peak_mib: f64,
@@ -93,14 +98,21 @@ struct Setting<'s> {
     env: BTreeMap<&'static str, String>,
 }
 
-/// Runs `scenario` with `orders` orders on `side`; its logs and streams are in `directory`. With `recorded`, what it does
+/// How many orders are placed, and how many a second; as fast as they can be, if that is not said.
+#[derive(Clone, Copy)]
+pub struct Load {
+    pub orders: usize,
+    pub rate: Option<u32>,
+}
+
+/// Runs `scenario` with so many orders on `side`; its logs and streams are in `directory`. With `recorded`, what it does
 /// is recorded there, which costs time.
 pub async fn run(
     side: &Side,
     scenario: &Scenario,
     built: &Built,
     directory: &Path,
-    orders: usize,
+    Load { orders, rate }: Load,
     limit: Duration,
     recorded: Option<&Path>,
 ) -> Measured {
@@ -121,6 +133,14 @@ pub async fn run(
     };
     let idle = each(|pid| memory_mib(pid, "VmRSS"), &processes);
     measured.idle_mib = idle.iter().sum::<f64>() / idle.len() as f64;
+    if scenario.watched == Watched::Start {
+        let spent = |processes: &[Process]| each(cpu_s, processes).into_iter().sum::<f64>();
+        let (functions, broker) = (spent(&processes), cpu_s(setting.broker.process.pid));
+        tokio::time::sleep(IDLE).await;
+        let percent = 100.0 / IDLE.as_secs_f64();
+        measured.idle_cpu_pct = (spent(&processes) - functions) * percent;
+        measured.broker_idle_cpu_pct = (cpu_s(setting.broker.process.pid) - broker) * percent;
+    }
     if side.program == Program::Functions {
         setting.broker.fill_stock(side, scenario).await;
     }
@@ -142,7 +162,7 @@ pub async fn run(
             Recording::begin(into, &name, &setting.broker.profiler, &functions)
         });
         let machine = Busy::now();
-        let (generated, generator_s) = setting.generate("m", orders, scenario.rate, limit).await;
+        let (generated, generator_s) = setting.generate("m", orders, rate, limit).await;
         let now = Busy::now();
         let sent = setting.broker.messages().await;
         if let Some(recording) = recording {
@@ -268,6 +288,8 @@ impl<'s> Setting<'s> {
         let mut events = self.broker.client.subscribe(made).await.expect("a connection");
         for number in 0..measured.orders {
             processes.remove(0).stop().await;
+            // Or the broker gives the order to whoever asked last, and is not there any more.
+            self.broker.wait_until_nobody_asks(inventory.name).await;
             self.place(number).await;
             // Where orders are admitted first, until this one is.
             self.broker.wait_until_nothing_is_left(["INTAKE"].into_iter()).await;

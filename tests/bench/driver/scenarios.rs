@@ -5,8 +5,7 @@ pub struct Scenario {
     pub name: &'static str,
     pub about: &'static str,
     pub orders: usize,
-    /// Orders a second, whatever comes back; as fast as 512 orders without the broker's answer allow, if there is none.
-    pub rate: Option<u32>,
+    pub pace: Pace,
     /// How long a charge takes.
     pub gateway_ms: u32,
     /// Whether the broker syncs everything to the disk before it acknowledges.
@@ -17,6 +16,17 @@ pub struct Scenario {
     pub lines: usize,
     pub watched: Watched,
     pub only: Option<&'static str>,
+}
+
+/// How fast orders are placed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As fast as 512 orders without the broker's answer allow.
+    Burst,
+    /// So many a second, whatever comes back.
+    PerSecond(u32),
+    /// For ten seconds half as many as the side's own bursts of this comparison had, whatever comes back.
+    Half,
 }
 
 /// The figure that the scenario is about.
@@ -32,7 +42,7 @@ const PLAIN: Scenario = Scenario {
     name: "burst",
     about: "orders as fast as they can be placed",
     orders: 20_000,
-    rate: None,
+    pace: Pace::Burst,
     gateway_ms: 0,
     sync_always: false,
     skus: 2_000,
@@ -48,7 +58,14 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "steady",
         about: "167 orders a second (10,000 a minute), latency from when each should have been placed",
         orders: 3_000,
-        rate: Some(167),
+        pace: Pace::PerSecond(167),
+        watched: Watched::Latency,
+        ..PLAIN
+    },
+    Scenario {
+        name: "half",
+        about: "10 s of half the orders a second that the side had in its bursts, latency as in steady",
+        pace: Pace::Half,
         watched: Watched::Latency,
         ..PLAIN
     },

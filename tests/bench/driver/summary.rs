@@ -53,7 +53,8 @@ const fn figure(
     Figure { name, title, digits, only, of }
 }
 
-const FIGURES: [Figure; 18] = [
+const FIGURES: [Figure; 21] = [
+    figure("orders", "orders a run", 0, None, |run| vec![run.orders as f64]),
     figure(ORDERS, "orders/s", 0, Some(Watched::Throughput), |run| vec![run.orders_per_s]),
     figure(P50, "p50 ms", 1, Some(Watched::Latency), |run| vec![run.p50_ms]),
     figure("p99_ms", "p99 ms", 1, Some(Watched::Latency), |run| vec![run.p99_ms]),
@@ -67,6 +68,12 @@ const FIGURES: [Figure; 18] = [
     figure("broker_waits", "waits/order: broker", 1, None, |run| vec![run.broker_waits]),
     figure("messages_in", "messages/order: to broker", 1, None, |run| vec![run.messages_in]),
     figure("messages_out", "messages/order: from it", 1, None, |run| vec![run.messages_out]),
+    figure("idle_cpu_pct", "idle % of a core: functions", 2, Some(Watched::Start), |run| {
+        vec![run.idle_cpu_pct]
+    }),
+    figure("broker_idle_cpu_pct", "idle % of a core: broker", 2, Some(Watched::Start), |run| {
+        vec![run.broker_idle_cpu_pct]
+    }),
     figure("idle_mib", "MiB, idle function", 1, None, |run| vec![run.idle_mib]),
     figure("peak_mib", "MiB, largest peak", 1, None, |run| vec![run.peak_mib]),
     figure("broker_peak_mib", "MiB, broker's peak", 0, None, |run| vec![run.broker_peak_mib]),
