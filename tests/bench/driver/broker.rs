@@ -5,6 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_nats::Client;
+use jetlag::Description;
+use jetlag::jetstream::{Connection, Operator};
+use jetlag::topology::{Sizing, Topology};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tests::{free_port, until};
@@ -79,7 +82,7 @@ impl Broker {
         serde_json::from_slice(&http::ask(&self.monitor, "GET", "/varz", "").await).expect("figures")
     }
 
-    /// Makes the peers' streams. Jetlag makes its own.
+    /// Makes the peers' streams.
     pub async fn make_streams(&self) {
         let make = async |name: &str, subjects: Vec<&str>| {
             let config = json!({
@@ -92,17 +95,28 @@ impl Broker {
         make("DLQ", vec!["dlq.>"]).await;
     }
 
+    /// Makes Jetlag's streams and consumers.
+    pub async fn provision(&self, contracts: &[Description]) {
+        let operator = Operator::connect(&Connection::to(self.url.clone())).await.expect("a broker");
+        let topology = Topology::of(contracts, &Sizing::default());
+        operator.provision(&topology).await.expect("streams and consumers");
+    }
+
     /// The consumers of a stream; none if there is no stream.
     pub async fn consumers(&self, stream: &str) -> Vec<Value> {
         let list = self.ask(&format!("CONSUMER.LIST.{stream}"), &json!({})).await;
         list.ok().and_then(|list| list["consumers"].as_array().cloned()).unwrap_or_default()
     }
 
-    /// Waits until every consumer of a side is there.
+    /// Waits until somebody takes what every consumer of a side has.
     pub async fn wait_for_consumers(&self, side: &Side) {
         until("consumer of each service", async || {
             for (stream, count) in side.streams {
-                if self.consumers(stream).await.len() < *count {
+                let consumers = self.consumers(stream).await;
+                let is_taken = |one: &&Value| {
+                    one["push_bound"] == true || one["num_waiting"].as_u64().is_some_and(|asking| asking > 0)
+                };
+                if consumers.iter().filter(is_taken).count() < *count {
                     return None;
                 }
             }

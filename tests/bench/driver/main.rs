@@ -206,15 +206,17 @@ async fn once(
 }
 
 fn tell(scenario: &Scenario, run: &Measured, directory: &Path) {
+    let Measured { scenario: name, round, side, load, others_pct, .. } = run;
+    let costs = format!(
+        "CPU s/1000: functions {:.3}, broker {:.3}; others {others_pct:.0} %",
+        run.functions_cpu_s, run.broker_cpu_s
+    );
     let shown = match scenario.watched {
-        Watched::Throughput => format!("{:.0} orders/s", run.orders_per_s),
-        Watched::Latency => format!("p50 {:.1} ms, p99 {:.1} ms", run.p50_ms, run.p99_ms),
+        Watched::Throughput => format!("{:.0} orders/s; {costs}", run.orders_per_s),
+        Watched::Latency => format!("p50 {:.1} ms, p99 {:.1} ms; {costs}", run.p50_ms, run.p99_ms),
         Watched::Start => format!("{:.1?} ms", run.start_ms),
     };
-    eprintln!(
-        "{} round {} {:<12} {shown}; CPU s/1000: functions {:.3}, broker {:.3}; load {:.1}, others {:.0} %",
-        run.scenario, run.round, run.side, run.functions_cpu_s, run.broker_cpu_s, run.load, run.others_pct
-    );
+    eprintln!("{name} round {round} {side:<12} load {load:.1}; {shown}");
     for fault in &run.faults {
         eprintln!("  WRONG: {fault} (logs and streams: {})", directory.display());
     }

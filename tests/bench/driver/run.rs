@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use jetlag::Description;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tests::{free_port, until};
@@ -229,7 +230,13 @@ impl<'s> Setting<'s> {
             // Any port for Jetlag's HTTP.
             ("PORT", "0".to_owned()),
         ]);
-        if !side.is_jetlag() {
+        if side.is_jetlag() {
+            // As deployed: a Job has made streams and consumers before.
+            env.insert("JETLAG_PROVISION", "false".to_owned());
+            let contracts: Vec<Description> =
+                SERVICES.iter().map(|service| describe(&side.path(service.name, built), service)).collect();
+            broker.provision(&contracts).await;
+        } else {
             broker.make_streams().await;
         }
         let mut companions = Vec::new();
@@ -328,6 +335,13 @@ impl<'s> Setting<'s> {
         let stored = context.publish_with_headers(subject, headers, body.to_string().into()).await;
         stored.expect("a connection").await.expect("an order is stored");
     }
+}
+
+/// What a function says of itself.
+fn describe(program: &Path, service: &Service) -> Description {
+    let output = std::process::Command::new(program).arg("--describe").env("SERVICE", service.name).output();
+    let output = output.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    serde_json::from_slice(&output.stdout).expect("a description")
 }
 
 /// Starts the gateway or the receiver; gives its address.
