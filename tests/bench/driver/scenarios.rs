@@ -1,0 +1,109 @@
+//! What is measured.
+
+/// One way of placing orders, and what is around.
+pub struct Scenario {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub orders: usize,
+    pub pace: Pace,
+    /// How long a charge takes.
+    pub gateway_ms: u32,
+    /// Whether the broker syncs everything to the disk before it acknowledges.
+    pub sync_always: bool,
+    /// How many different things are ordered.
+    pub skus: usize,
+    /// Lines of an order.
+    pub lines: usize,
+    pub watched: Watched,
+    pub only: Option<&'static str>,
+}
+
+/// How fast orders are placed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As fast as 512 orders without the broker's answer allow.
+    Burst,
+    /// So many a second, whatever comes back.
+    PerSecond(u32),
+    /// For ten seconds half as many as the side's own bursts of this comparison had, whatever comes back.
+    Half,
+}
+
+/// The figure that the scenario is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Watched {
+    Throughput,
+    Latency,
+    /// From exec to the first event that a process has made of one that waited.
+    Start,
+}
+
+const PLAIN: Scenario = Scenario {
+    name: "burst",
+    about: "orders as fast as they can be placed",
+    orders: 20_000,
+    pace: Pace::Burst,
+    gateway_ms: 0,
+    sync_always: false,
+    skus: 2_000,
+    lines: 2,
+    watched: Watched::Throughput,
+    only: None,
+};
+
+/// All scenarios.
+pub const SCENARIOS: &[Scenario] = &[
+    PLAIN,
+    Scenario {
+        name: "steady",
+        about: "167 orders a second (10,000 a minute), latency from when each should have been placed",
+        orders: 3_000,
+        pace: Pace::PerSecond(167),
+        watched: Watched::Latency,
+        ..PLAIN
+    },
+    Scenario {
+        name: "half",
+        about: "10 s of half the orders a second that the side had in its bursts, latency as in steady",
+        pace: Pace::Half,
+        watched: Watched::Latency,
+        ..PLAIN
+    },
+    Scenario {
+        name: "gateway",
+        about: "orders as fast as they can be placed, and a charge takes 20 ms",
+        orders: 10_000,
+        gateway_ms: 20,
+        ..PLAIN
+    },
+    Scenario {
+        name: "synced",
+        about: "the broker has everything on disk before it acknowledges (sync_interval: always)",
+        orders: 5_000,
+        sync_always: true,
+        ..PLAIN
+    },
+    Scenario {
+        name: "large",
+        about: "orders of 593 lines, the longest in data/online-retail",
+        orders: 300,
+        lines: 593,
+        ..PLAIN
+    },
+    Scenario {
+        name: "hot",
+        about: "every order wants the same thing",
+        orders: 5_000,
+        skus: 1,
+        lines: 1,
+        only: Some("jetlag shop"),
+        ..PLAIN
+    },
+    Scenario {
+        name: "start",
+        about: "from exec of inventory to the event that it makes of an order that waits, 5 times a round",
+        orders: 5,
+        watched: Watched::Start,
+        ..PLAIN
+    },
+];

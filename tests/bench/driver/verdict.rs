@@ -1,0 +1,64 @@
+//! Whether every order ended, and nothing happened twice: by what is stored, on every side.
+
+use async_nats::jetstream::{self, consumer::pull};
+use futures::StreamExt;
+use serde_json::json;
+
+use crate::broker::Broker;
+use crate::sides::TYPES;
+
+/// How many digits an order's number has in its id.
+const DIGITS: usize = 8;
+
+/// What is wrong with the run whose orders begin with `prefix`, each a sentence; empty if nothing is.
+pub async fn faults(broker: &Broker, prefix: &str, orders: usize) -> Vec<String> {
+    let mut seen = vec![[0_u32; TYPES.len()]; orders];
+    let mut foreign = 0;
+    let mark = format!("ord-{prefix}-");
+    let stream = jetstream::new(broker.client.clone()).get_stream("EVENTS").await.expect("the stream");
+    let consumer = stream.create_consumer(pull::OrderedConfig::default()).await.expect("a reader");
+    let mut messages = consumer.messages().await.expect("a reader");
+    loop {
+        let message = messages.next().await.expect("a message").expect("a message");
+        // State and receipts have other subjects.
+        let kind = TYPES.iter().position(|kind| {
+            let rest = message.subject.strip_prefix(kind);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        });
+        let body = std::str::from_utf8(&message.payload).unwrap_or_default();
+        let number = body.find(&mark).and_then(|at| {
+            let begin = at + mark.len();
+            body.get(begin..begin + DIGITS)?.parse::<usize>().ok()
+        });
+        if let (Some(kind), Some(number)) = (kind, number) {
+            match seen.get_mut(number) {
+                Some(order) => order[kind] += 1,
+                None => foreign += 1,
+            }
+        }
+        if message.info().expect("a message of a stream").pending == 0 {
+            break;
+        }
+    }
+    let mut faults = Vec::new();
+    let mut fault = |count: usize, what: String| {
+        if count > 0 {
+            faults.push(format!("{count} {what}"));
+        }
+    };
+    for (at, kind) in TYPES.iter().enumerate() {
+        fault(seen.iter().filter(|order| order[at] == 0).count(), format!("orders without {kind}"));
+        fault(
+            seen.iter().filter(|order| order[at] > 1).count(),
+            format!("orders with {kind} more than once"),
+        );
+    }
+    fault(foreign, "events of orders that were not placed".to_owned());
+    match broker.ask("STREAM.INFO.DLQ", &json!({})).await {
+        Ok(info) => {
+            fault(info["state"]["messages"].as_u64().unwrap_or(1) as usize, "dead letters".to_owned())
+        }
+        Err(error) => faults.push(error),
+    }
+    faults
+}

@@ -1,0 +1,131 @@
+//! Five functions on the runtime that do what the peers do, and no more: read an order, check it, pass it on. `SERVICE`
+//! says which of them a process is.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use events::Amount;
+use jetlag::{
+    AnyEvent, Breaker, Contract, Environment, Event, Failure, Function, Nothing, OrReject, Payload, Retry,
+};
+use serde::{Deserialize, Serialize};
+
+/// The data of every event of the pipeline.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Order {
+    order_id: String,
+    customer_id: String,
+    amount: Amount,
+    lines: Vec<Line>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Line {
+    sku: String,
+    quantity: u32,
+    price: Amount,
+}
+
+impl Order {
+    fn check(&self) -> Result<(), String> {
+        let amount = self.amount.decimal();
+        let is_good = !self.order_id.is_empty() && amount.is_sign_positive() && !amount.is_zero();
+        if is_good { Ok(()) } else { Err("it has no id, or costs nothing".to_owned()) }
+    }
+}
+
+macro_rules! step {
+    ($name:ident, $kind:literal) => {
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[serde(transparent)]
+        struct $name(Order);
+
+        impl Payload for $name {
+            const TYPE: &'static str = $kind;
+            const AGGREGATE: &'static str = "order";
+
+            fn aggregate_id(&self) -> &str {
+                &self.0.order_id
+            }
+
+            fn example() -> Self {
+                let line = Line { sku: "85123A".into(), quantity: 1, price: Amount::ONE };
+                Self(Order {
+                    order_id: "ORD-1".into(),
+                    customer_id: "C-1".into(),
+                    amount: Amount::ONE,
+                    lines: vec![line],
+                })
+            }
+
+            fn validate(&self) -> Result<(), String> {
+                self.0.check()
+            }
+        }
+    };
+}
+
+step!(Placed, "orders.placed");
+step!(Reserved, "inventory.reserved");
+step!(Paid, "payments.processed");
+step!(Confirmed, "orders.confirmed");
+step!(Sent, "notifications.sent");
+
+const RETRY: Retry = Retry::exponential(Duration::from_millis(500)).attempts(5);
+
+const INVENTORY: Contract<Placed, Reserved> =
+    Contract::new("inventory", "Looks at the quantities.").retry(RETRY);
+const PAYMENT: Contract<Reserved, Paid> = Contract::new("payment", "Waits for the gateway.")
+    .retry(RETRY)
+    .breaker(Breaker::after(5).open_for(Duration::from_secs(30)));
+const ORDER: Contract<Paid, Confirmed> = Contract::new("order", "Confirms.").retry(RETRY);
+const NOTIFICATION: Contract<Confirmed, Sent> = Contract::new("notification", "Tells.").retry(RETRY);
+const AUDIT: Contract<AnyEvent, Nothing> = Contract::new("audit", "Looks at everything.").retry(RETRY);
+
+/// The payment gateway: it takes its time.
+struct Gateway(Duration);
+
+impl Gateway {
+    fn from_env(env: &mut Environment) -> Self {
+        Self(Duration::from_millis(env.parsed_or("GATEWAY_MS", 0, "how long a charge takes")))
+    }
+}
+
+async fn reserve(_: &(), event: Event<Placed>) -> Result<Reserved, Failure> {
+    let order = event.data.0;
+    order.lines.iter().all(|line| line.quantity > 0).then_some(()).or_reject("a bad quantity")?;
+    Ok(Reserved(order))
+}
+
+async fn charge(gateway: &Gateway, event: Event<Reserved>) -> Result<Paid, Failure> {
+    if !gateway.0.is_zero() {
+        tokio::time::sleep(gateway.0).await;
+    }
+    Ok(Paid(event.data.0))
+}
+
+async fn confirm(_: &(), event: Event<Paid>) -> Result<Confirmed, Failure> {
+    Ok(Confirmed(event.data.0))
+}
+
+async fn tell(_: &(), event: Event<Confirmed>) -> Result<Sent, Failure> {
+    Ok(Sent(event.data.0))
+}
+
+async fn look(_: &(), event: Event<AnyEvent>) -> Result<Option<Nothing>, Failure> {
+    let order: Order = serde_json::from_str(event.data.data.get()).or_reject("not an order")?;
+    order.check().map_err(Failure::reject)?;
+    Ok(None)
+}
+
+fn main() -> ExitCode {
+    let nothing = |_: &mut Environment| ();
+    match std::env::var("SERVICE").as_deref() {
+        Ok("inventory") => Function::new(INVENTORY, nothing, reserve).run(),
+        Ok("payment") => Function::new(PAYMENT, Gateway::from_env, charge).run(),
+        Ok("order") => Function::new(ORDER, nothing, confirm).run(),
+        Ok("notification") => Function::new(NOTIFICATION, nothing, tell).run(),
+        Ok("audit") => Function::new(AUDIT, nothing, look).run(),
+        other => panic!("SERVICE is {other:?}"),
+    }
+}
