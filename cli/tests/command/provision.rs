@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use async_nats::Client;
+use jetlag::Description;
+use jetlag::jetstream::{Connection, Operator};
+use jetlag::topology::{Sizing, Topology};
 use serde_json::{Value, json};
 use tests::{Server, free_port};
 
@@ -118,6 +121,33 @@ async fn types_of_new_contracts_are_added_to_the_streams_that_are_there() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let done: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(done["extended"], json!(["stream EVENTS", "stream INTAKE"]));
+}
+
+#[tokio::test]
+async fn functions_that_start_in_the_same_moment_take_no_types_from_each_other() {
+    const FUNCTIONS: usize = 12;
+    let place = Place::with_server().await;
+    let path = contracts(place.directory.path());
+    let file: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let inventory = file["functions"].as_array().unwrap().iter().find(|one| one["name"] == "inventory");
+    let starting = (0..FUNCTIONS).map(|number| {
+        let mut one = inventory.unwrap().clone();
+        one["name"] = json!(format!("maker-{number}"));
+        one["admits"] = json!([]);
+        one["emits"][0]["type"] = json!(format!("made.by-{number}"));
+        let function: Description = serde_json::from_value(one).unwrap();
+        let url = place.url();
+        async move {
+            let operator = Operator::connect(&Connection::to(url)).await.unwrap();
+            operator.provision(&Topology::of(&[function], &Sizing::default())).await.unwrap();
+        }
+    });
+    futures::future::join_all(starting).await;
+    let client = async_nats::connect(place.url()).await.unwrap();
+    let found = ask(&client, "$JS.API.STREAM.INFO.EVENTS".into(), &json!({})).await;
+    let subjects = found["config"]["subjects"].as_array().unwrap();
+    let lost = (0..FUNCTIONS).find(|number| !subjects.contains(&json!(format!("made.by-{number}.*.*"))));
+    assert_eq!(lost, None, "{subjects:?}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_nats::{ConnectErrorKind, ConnectOptions, ServerAddr};
 
 use crate::jetstream::api::Caller;
-use crate::jetstream::link::{Observer, reconnect_delay};
+use crate::jetstream::link::{Observer, connect_delay};
 use crate::jetstream::login::{Login, Tls};
 use crate::jetstream::user::User;
 use crate::{Environment, Secret, permissions};
@@ -195,7 +195,7 @@ impl Connection {
             .custom_inbox_prefix(self.inbox.clone().unwrap_or_else(|| permissions::inbox(name)))
             .connection_timeout(CONNECT_TIMEOUT)
             .ping_interval(PING_INTERVAL)
-            .reconnect_delay_callback(reconnect_delay)
+            .reconnect_delay_callback(connect_delay())
             .event_callback(move |event| {
                 let observer = Arc::clone(&observer);
                 async move { observer.hear(event) }

@@ -1,6 +1,7 @@
 //! Whether the broker can be reached, as the client's events tell it: one line of log on loss, and one on return.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -175,9 +176,18 @@ fn is_refusal(text: &str) -> bool {
         .any(|kind| text == kind.to_string())
 }
 
+/// How long a new client waits before each attempt to connect: not at all before its very first, for which it asks too.
+pub(super) fn connect_delay() -> impl Fn(usize) -> Duration + Send + Sync + 'static {
+    let was_asked = AtomicBool::new(false);
+    move |attempt| {
+        let is_first = !was_asked.swap(true, Ordering::Relaxed);
+        if is_first { Duration::ZERO } else { reconnect_delay(attempt) }
+    }
+}
+
 /// How long to wait before the attempt with this number, from 1: it doubles, up to [`RECONNECT_DELAY_MAX`], less up to
 /// half of it by chance, so that functions that lost the same broker do not all come back in the same moment.
-pub(super) fn reconnect_delay(attempt: usize) -> Duration {
+fn reconnect_delay(attempt: usize) -> Duration {
     let exponent = u32::try_from(attempt.saturating_sub(1).min(16)).unwrap_or(16);
     let most = RECONNECT_DELAY_MIN.saturating_mul(2u32.saturating_pow(exponent)).min(RECONNECT_DELAY_MAX);
     // The standard library's own source of chance: nothing hangs on its quality.
@@ -230,6 +240,13 @@ mod tests {
             observer.hear(refusal());
         }
         assert!(matches!(&*link.borrow(), Link::Denied(_)));
+    }
+
+    #[test]
+    fn only_the_first_attempt_of_all_is_made_at_once() {
+        let delay = connect_delay();
+        assert_eq!(delay(1), Duration::ZERO);
+        assert!(delay(1) > Duration::ZERO && delay(2) > Duration::ZERO);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Making and checking streams and consumers: what is missing is made, what differs is told with the difference.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -14,8 +16,11 @@ const PASSING: [u64; 6] = [10008, 10009, 10005, 10023, 10039, 10076];
 /// What an operator decides, and a function that starts takes as it is.
 const SIZING: [&str; 6] =
     ["num_replicas", "max_age", "max_bytes", "ack_wait", "deliver_policy", "description"];
-/// How often two functions that add their subjects at the same time try again.
+/// How often functions that add their subjects at the same time try again: one of them has its way each time.
 const RACES_MAX: u32 = 20;
+/// How long after an update one by another function may come that was made of what was there before it, and so undoes it:
+/// the broker does not say no to that.
+const RACE_TIME: Duration = Duration::from_millis(500);
 
 /// What provisioning did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -75,6 +80,7 @@ async fn provision_stream(
     done: &mut Provisioned,
 ) -> Result<(), ProvisionError> {
     let what = format!("stream {}", spec.name);
+    let mut is_extended = false;
     for _ in 0..RACES_MAX {
         let Some(found) =
             ask(caller, &format!("$JS.API.STREAM.INFO.{}", spec.name), &Value::Null, &what).await?
@@ -97,7 +103,7 @@ async fn provision_stream(
             return Err(ProvisionError::Differs { what, difference: difference.join("\n") });
         }
         if !missing {
-            done.unchanged.push(what);
+            if is_extended { &mut done.extended } else { &mut done.unchanged }.push(what);
             return Ok(());
         }
         let mut extended = config;
@@ -105,8 +111,8 @@ async fn provision_stream(
             object.insert("subjects".into(), subjects.clone());
         }
         ask(caller, &format!("$JS.API.STREAM.UPDATE.{}", spec.name), &extended, &what).await?;
-        done.extended.push(what.clone());
-        // Round again: an update of another function may have undone this one.
+        is_extended = true;
+        tokio::time::sleep(RACE_TIME).await;
     }
     Err(ProvisionError::Refused { what, why: "its subjects keep being changed by somebody else".into() })
 }
