@@ -329,7 +329,15 @@ impl<A: Archive> Rescue<'_, A> {
         };
         match gone.await {
             Ok(answered) => Rescued { answered, ..Rescued::default() },
-            Err(_) => Rescued { failed: 1, ..Rescued::default() },
+            Err(error) => {
+                tracing::warn!(
+                    function = self.function,
+                    subject = %kept.stored.subject,
+                    error = crate::failure::chain(&error),
+                    "what waits could not be looked at or taken away: the next round tries again"
+                );
+                Rescued { failed: 1, ..Rescued::default() }
+            }
         }
     }
 
