@@ -16,7 +16,7 @@ use crate::core::broker::{Broker, Delivery, PublishError, Stream};
 use crate::core::engine::{Engine, FULL_DELAY, RELEASE_DELAY};
 use crate::core::inbound::Inbound;
 use crate::core::judge::Disposition;
-use crate::core::mark::{Change, LoneRun, Mark, Marked, Occasion, TRIES_TAKE};
+use crate::core::mark::{Change, LoneRun, Mark, Marked, Occasion};
 use crate::failure::Reason;
 use crate::headers;
 use crate::subject::Subject;
@@ -180,7 +180,7 @@ async fn convict<B: Broker>(engine: &Engine<B>, marked: &mut Marked) -> Standing
         let least = engine.broker.now() - CLOCKS_APART_MAX;
         mark.lone_runs.iter().map(|run| run.remains(least)).max().filter(|longest| !longest.is_zero())
     };
-    let convicted = marked.change(&*engine.broker, false, |mark| match mark {
+    let convicted = marked.change(&*engine.broker, None, |mark| match mark {
         Mark { is_convicted: true, .. } => Change::Made,
         Mark { lone_runs, .. } if lone_runs.len() < LONE_RUNS_MAX => Change::Void,
         mark if not_over(mark).is_some() => Change::Void,
@@ -223,7 +223,7 @@ impl Suspect {
         let until = engine.broker.now() + lone_run_max(engine);
         let until_unix_ms = i64::try_from(until.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX);
         let run = LoneRun { of, until_unix_ms };
-        let begun = marked.change(&*engine.broker, false, |mark| {
+        let begun = marked.change(&*engine.broker, None, |mark| {
             if mark.lone_runs.contains(&run) {
                 return Change::Made;
             }
@@ -267,7 +267,8 @@ impl Lone {
         {
             return;
         }
-        let ended = self.marked.change(&*engine.broker, true, |mark| {
+        // While the stream is full this waits, and every slot with it: nothing else could be committed either.
+        let ended = self.marked.change(&*engine.broker, Some(&engine.drain), |mark| {
             if !mark.lone_runs.contains(&self.run) {
                 return Change::Made;
             }
@@ -275,18 +276,7 @@ impl Lone {
             mark.lone_runs.retain(|run| *run != self.run);
             Change::Write(mark)
         });
-        // While the stream is full this waits, and every slot with it: nothing else could be committed either.
-        let stopped = async {
-            engine.drain.cancelled().await;
-            tokio::time::sleep(TRIES_TAKE).await;
-            PublishError::Full
-        };
-        let error = tokio::select! {
-            biased;
-            ended = ended => ended.err(),
-            error = stopped => Some(error),
-        };
-        if let Some(error) = error {
+        if let Err(error) = ended.await {
             tracing::warn!(
                 error = %error,
                 "the end of a run alone could not be recorded: it counts as if the process had died"

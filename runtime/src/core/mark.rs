@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
 
 use crate::core::broker::{Broker, Delivery, Expect, Keep, Message, PublishError, Stream};
 use crate::state::Unavailable;
@@ -13,8 +14,6 @@ use crate::subject::Subject;
 /// How often a change is tried whose fate is not known, and the wait between two tries.
 const TRIES_MAX: u32 = 30;
 const TRY_DELAY: Duration = Duration::from_millis(500);
-/// How long all those tries take, apart from the broker's time.
-pub(crate) const TRIES_TAKE: Duration = TRY_DELAY.saturating_mul(TRIES_MAX);
 
 /// What is known of an input beyond one process's life. It belongs to the cause, so that it holds for every attempt.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,12 +115,12 @@ impl Marked {
     /// Makes `change` of the newest mark, and tells whether it is made; `false` if it was void.
     ///
     /// A publish whose answer is lost is made again until it is known to be there or to be refused: it would otherwise
-    /// come true later, unnoticed. With `insists` every other failure is borne with too, and a full stream is waited for as
-    /// long as it takes.
+    /// come true later, unnoticed. Who `insists` bears with every other failure too, and waits for a full stream as long as
+    /// it takes, until it is to stop. Then tries are counted and not time: a process that stood still has had none.
     pub(crate) async fn change<B: Broker>(
         &mut self,
         broker: &B,
-        insists: bool,
+        insists: Option<&CancellationToken>,
         change: impl Fn(&Mark) -> Change,
     ) -> Result<bool, PublishError> {
         let mut is_in_doubt = false;
@@ -141,7 +140,7 @@ impl Marked {
                 Err(error) => error,
             };
             is_in_doubt |= matches!(error, PublishError::Ambiguous(_));
-            if insists && error == PublishError::Full {
+            if error == PublishError::Full && insists.is_some_and(|stop| !stop.is_cancelled()) {
                 tries -= 1;
                 tokio::time::sleep(TRY_DELAY).await;
                 continue;
@@ -157,7 +156,7 @@ impl Marked {
                 }
                 continue;
             }
-            let is_borne = insists || is_in_doubt || error == PublishError::Refused;
+            let is_borne = insists.is_some() || is_in_doubt || error == PublishError::Refused;
             if is_final || !is_borne {
                 return Err(error);
             }

@@ -382,11 +382,11 @@ async fn a_conviction_is_not_made_on_an_old_reading() {
     let mut now = Marked::absent(subject, MARK_KEPT);
     let three = Mark { lone_runs: vec![run(2), run(3), run(4)], ..Mark::default() };
     let write = |mark: &Mark| if *mark == three { Change::Made } else { Change::Write(three.clone()) };
-    now.change(&*town.broker, false, write).await.unwrap();
+    now.change(&*town.broker, None, write).await.unwrap();
     let mut old = now.clone();
     let two = Mark { lone_runs: vec![run(2), run(3)], ..Mark::default() };
     let change = |mark: &Mark| if *mark == two { Change::Made } else { Change::Write(two.clone()) };
-    now.change(&*town.broker, false, change).await.unwrap();
+    now.change(&*town.broker, None, change).await.unwrap();
     assert!(matches!(
         convict(&process.engine, &mut old).await,
         Standing::Decided(Disposition::Release { .. })
@@ -406,7 +406,7 @@ async fn a_conviction_counts_only_runs_alone_that_are_over() {
     let mut write = async |lone_runs: Vec<LoneRun>| {
         let mark = Mark { lone_runs, ..Mark::default() };
         let change = |there: &Mark| if *there == mark { Change::Made } else { Change::Write(mark.clone()) };
-        now.change(&*town.broker, false, change).await.unwrap();
+        now.change(&*town.broker, None, change).await.unwrap();
         now.clone()
     };
     let mut old = write(vec![run(2, 0), run(3, 0), run(4, 0)]).await;

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// How long the tries to write a mark take that a process makes which is to stop.
+const TRIES_TAKE: Duration = Duration::from_secs(15);
+
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_lone_run_is_recorded_however_long_the_stream_is_full() {
     let town = Town::new(&["p"]);
