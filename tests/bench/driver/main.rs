@@ -81,7 +81,7 @@ struct Options {
 
 const AFTER_HELP: &str = "\
 Examples:
-  cargo bench-peers                                           everything, 5 rounds: about an hour
+  cargo bench-peers                                           everything, 5 rounds
   cargo bench-peers --scenario burst,steady --rounds 1        a first look
   cargo bench-peers --side jetlag,floor --scenario burst -o json
   cargo bench-peers --side jetlag --scenario burst --rounds 1 --record profiles
