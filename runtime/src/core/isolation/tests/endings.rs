@@ -66,3 +66,25 @@ async fn a_process_that_is_to_stop_gives_back_what_it_would_run_one_by_one() {
     assert_eq!(town.book.take_runs(), ["a", "|"], "what had begun comes to its end");
     assert_eq!(town.fetch(town.trail).len(), 2, "the rest is there for the next at once");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_stood_still_while_it_was_to_stop_has_had_no_tries() {
+    let town = Town::new(&["p"]);
+    Book::set(&town.book.deadly, &["p"]);
+    town.deliver(town.process()).await;
+    let process = town.process();
+    let delivery = town.fetch(town.events).pop().unwrap();
+    let inbound = Inbound::read(&CONTRACT.terms(), &delivery).unwrap();
+    let standing = standing(&process.engine, &delivery, &inbound).await;
+    let Standing::Suspect(suspect) = standing else { panic!("trusted") };
+    let lone = suspect.begin(&process.engine).await.unwrap();
+    town.broker.with(|server, _| (server.is_full, server.full_takes_versions) = (true, false));
+    process.drain.cancel();
+    let retry = Disposition::Retry { after: Duration::ZERO, error: "it came back".into() };
+    let still = async {
+        tokio::time::advance(4 * TRIES_TAKE).await;
+        town.broker.with(|server, _| server.is_full = false);
+    };
+    tokio::join!(lone.end(&process.engine, &retry), still);
+    assert!(town.mark(&CONTRACT.terms(), "p").await.lone_runs.is_empty());
+}
