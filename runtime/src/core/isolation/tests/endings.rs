@@ -83,6 +83,9 @@ async fn a_process_that_stood_still_while_it_was_to_stop_has_had_no_tries() {
     let retry = Disposition::Retry { after: Duration::ZERO, error: "it came back".into() };
     let still = async {
         tokio::time::advance(4 * TRIES_TAKE).await;
+        // It looks once at how late it is while the stream is full still.
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
         town.broker.with(|server, _| server.is_full = false);
     };
     tokio::join!(lone.end(&process.engine, &retry), still);
