@@ -5,12 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_nats::Client;
+use async_nats::jetstream::context::PublishAckFuture;
 use jetlag::Description;
 use jetlag::jetstream::{Connection, Operator};
 use jetlag::topology::{Sizing, Topology};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tests::{free_port, until};
+use tests::{PATIENCE, free_port, until};
 
 use crate::http;
 use crate::process::Process;
@@ -19,6 +20,11 @@ use crate::sides::{Side, TYPES};
 
 /// How long the broker remembers the peers' message ids: its own default.
 const WINDOW: Duration = Duration::from_secs(120);
+
+/// How often it is looked whether anything is left.
+const GLANCE: Duration = Duration::from_millis(10);
+/// How many events of old orders are on their way at a time.
+const FILL_WINDOW: usize = 1_000;
 
 /// How long an answer of the broker may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -126,21 +132,66 @@ impl Broker {
     }
 
     /// Waits until no consumer of these streams has anything left, twice in a row: an event may move from one that was not
-    /// looked at yet to one that was.
-    pub async fn wait_until_nothing_is_left(&self, streams: impl Iterator<Item = &str>) {
+    /// looked at yet to one that was. Gives whether that was so within `limit`.
+    pub async fn wait_until_nothing_is_left(
+        &self,
+        streams: impl Iterator<Item = &str>,
+        limit: Duration,
+    ) -> bool {
         let streams: Vec<&str> = streams.collect();
-        let mut nothings = 0;
-        until("end of the work", async || {
-            let mut left = 0;
-            for stream in &streams {
-                for consumer in self.consumers(stream).await {
-                    left += consumer["num_pending"].as_u64()? + consumer["num_ack_pending"].as_u64()?;
+        let waiting = async {
+            let mut nothings = 0;
+            while nothings < 2 {
+                tokio::time::sleep(GLANCE).await;
+                let mut left = 0;
+                for stream in &streams {
+                    left += self.left(stream).await.unwrap_or(1);
                 }
+                nothings = if left == 0 { nothings + 1 } else { 0 };
             }
-            nothings = if left == 0 { nothings + 1 } else { 0 };
-            (nothings == 2).then_some(())
-        })
-        .await;
+        };
+        tokio::time::timeout(limit, waiting).await.is_ok()
+    }
+
+    /// What is left in a stream: not delivered, not answered for, not copied from another stream yet.
+    async fn left(&self, stream: &str) -> Option<u64> {
+        let mut left = 0;
+        for consumer in self.consumers(stream).await {
+            left += consumer["num_pending"].as_u64()? + consumer["num_ack_pending"].as_u64()?;
+        }
+        let info = self.ask(&format!("STREAM.INFO.{stream}"), &json!({})).await.ok()?;
+        for source in info["sources"].as_array().into_iter().flatten() {
+            left += source["lag"].as_u64()?;
+        }
+        Some(left)
+    }
+
+    /// Stores an event of so many other aggregates, whose orders ended long ago. Nobody but an audit listens to them.
+    pub async fn fill(&self, side: &Side, aggregates: usize) {
+        let context = async_nats::jetstream::new(self.client.clone());
+        let mut answers = std::collections::VecDeque::with_capacity(FILL_WINDOW);
+        for number in 0..aggregates {
+            if answers.len() == FILL_WINDOW
+                && let Some(oldest) = answers.pop_front()
+            {
+                stored(oldest).await;
+            }
+            let (order, event) = (format!("old-{number:08}"), format!("old-{number:08}-sent"));
+            let body = json!({
+                "id": event, "type": "notifications.sent", "aggregate_id": order,
+                "data": {"order_id": order, "channel": "webhook"}, "timestamp": "2026-01-01T00:00:00Z",
+                "trace_id": "4bf92f3577b34da6a3ce000000000000",
+            });
+            let subject = match side.is_jetlag() {
+                true => format!("notifications.sent.{order}.{event}"),
+                false => "notifications.sent".to_owned(),
+            };
+            let sent = context.publish(subject, body.to_string().into()).await.expect("a connection");
+            answers.push_back(sent);
+        }
+        for answer in answers {
+            stored(answer).await;
+        }
     }
 
     /// Waits until the broker has noticed that the process of a service is gone.
@@ -166,6 +217,11 @@ impl Broker {
             let stored = context.publish("stock.received", event.to_string().into()).await;
             stored.expect("a connection").await.expect("a delivery of stock is stored");
         }
-        self.wait_until_nothing_is_left(side.streams()).await;
+        let is_filled = self.wait_until_nothing_is_left(side.streams(), PATIENCE).await;
+        assert!(is_filled, "no end of the deliveries of stock within {PATIENCE:?}");
     }
+}
+
+async fn stored(answer: PublishAckFuture) {
+    answer.await.expect("an event of an old order is stored");
 }

@@ -30,7 +30,7 @@ use summary::{summarise, table};
 use tokio::signal::unix::{SignalKind, signal};
 
 const ROUNDS_MAX: u64 = 20;
-const ORDERS_MAX: u64 = 200_000;
+const ORDERS_MAX: u64 = 10_000_000;
 /// How long orders are placed at half of what a burst had.
 const HALF_S: f64 = 10.0;
 /// How much longer than its orders a run may take: start, stock, drain, verdict.
@@ -46,14 +46,14 @@ struct Options {
     /// How many orders a run has, instead of what the scenario says
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=ORDERS_MAX))]
     orders: Option<u64>,
-    /// The scenarios, separated by commas; all if left out
+    /// The scenarios, separated by commas; all but those that take long if left out
     #[arg(long = "scenario", value_delimiter = ',')]
     scenarios: Vec<String>,
     /// The sides, separated by commas; all if left out
     #[arg(long = "side", value_delimiter = ',')]
     sides: Vec<String>,
     /// How long the orders of one run may take, in seconds
-    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=7200))]
     limit_s: u64,
     /// Build Jetlag and the floors for this target, such as x86_64-unknown-linux-musl, which images have
     #[arg(long)]
@@ -85,6 +85,7 @@ Examples:
   cargo bench-peers --scenario burst,steady --rounds 1        a first look
   cargo bench-peers --side jetlag,floor --scenario burst -o json
   cargo bench-peers --side jetlag --scenario burst --rounds 1 --record profiles
+  cargo bench-peers --scenario burst,backlog,aggregates --side jetlag,floor --rounds 1 --limit-s 1800
 
 Exit codes: 0 all runs were good; 1 an order was lost or doubled, or a side did not run; 2 the command line is not
 understood; 75 another one is running; 130 interrupted.";
@@ -110,12 +111,15 @@ async fn main() -> ExitCode {
 }
 
 async fn compare(options: &Options) -> ExitCode {
-    let (Some(scenarios), Some(sides)) = (
+    let (Some(mut scenarios), Some(sides)) = (
         chosen(SCENARIOS, &options.scenarios, |scenario| scenario.name, "scenario"),
         chosen(SIDES, &options.sides, |side| side.name, "side"),
     ) else {
         return ExitCode::from(2);
     };
+    if options.scenarios.is_empty() {
+        scenarios.retain(|scenario| !scenario.on_demand);
+    }
     if scenarios.iter().any(|scenario| scenario.pace == Pace::Half) && scenarios[0].name != SCENARIOS[0].name
     {
         eprintln!("half of a burst needs one: add the scenario {}", SCENARIOS[0].name);
@@ -229,7 +233,7 @@ fn load_of(options: &Options, scenario: &Scenario, side: &Side, runs: &[Measured
         _ => scenario.orders,
     };
     match scenario.pace {
-        Pace::Burst => Load { orders, rate: None },
+        Pace::Burst | Pace::Before => Load { orders, rate: None },
         Pace::PerSecond(rate) => Load { orders, rate: Some(rate) },
         Pace::Half => {
             let own = runs.iter().filter(|run| {

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use jetlag::Description;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tests::{free_port, until};
+use tests::{PATIENCE, free_port, until};
 use tokio::process::Command;
 
 use crate::broker::Broker;
@@ -17,7 +17,7 @@ use crate::http;
 use crate::machine::{Busy, cpu_s, load, memory_mib, waits};
 use crate::process::Process;
 use crate::record::Recording;
-use crate::scenarios::{Scenario, Watched};
+use crate::scenarios::{Pace, Scenario, Watched};
 use crate::sides::{Built, Program, SERVICES, Service, Side};
 use crate::verdict;
 
@@ -119,7 +119,7 @@ pub async fn run(
 ) -> Measured {
     let load = load();
     let mut setting = Setting::make(side, scenario, built, directory).await;
-    let mut processes: Vec<Process> = SERVICES.iter().map(|service| setting.start(service)).collect();
+    let mut processes = setting.start_all();
     let mut measured = Measured {
         scenario: scenario.name.to_owned(),
         side: side.name.to_owned(),
@@ -128,6 +128,11 @@ pub async fn run(
         ..Measured::default()
     };
     setting.broker.wait_for_consumers(side).await;
+    if scenario.aggregates > 0 {
+        setting.broker.fill(side, scenario.aggregates).await;
+        let is_read = setting.broker.wait_until_nothing_is_left(side.streams(), limit).await;
+        assert!(is_read, "the events of old orders are not read within {limit:?}");
+    }
     tokio::time::sleep(SETTLE).await;
     let each = |of: fn(u32) -> f64, processes: &[Process]| -> Vec<f64> {
         processes.iter().map(|process| of(process.pid)).collect()
@@ -149,6 +154,15 @@ pub async fn run(
         setting.starts(&mut processes, &mut measured).await;
     } else {
         setting.generate("w", WARM_UP.min(orders), None, limit).await;
+        let is_before = scenario.pace == Pace::Before;
+        if is_before {
+            stop(std::mem::take(&mut processes)).await;
+            setting.place_all("m", orders, limit).await;
+        }
+        let begun = Instant::now();
+        if is_before {
+            processes = setting.start_all();
+        }
         let pids: Vec<(String, u32)> = processes
             .iter()
             .chain(&setting.companions)
@@ -163,7 +177,10 @@ pub async fn run(
             Recording::begin(into, &name, &setting.broker.profiler, &functions)
         });
         let machine = Busy::now();
-        let (generated, generator_s) = setting.generate("m", orders, rate, limit).await;
+        let (generated, generator_s) = match is_before {
+            true => (setting.work_off(begun, orders, limit).await, 0.0),
+            false => setting.generate("m", orders, rate, limit).await,
+        };
         let now = Busy::now();
         let sent = setting.broker.messages().await;
         if let Some(recording) = recording {
@@ -213,8 +230,8 @@ pub async fn run(
             measured.faults.push(format!("{} has ended: {status}: {}", process.name, process.last_words()));
         }
     }
-    futures::future::join_all(processes.into_iter().map(Process::stop)).await;
-    futures::future::join_all(setting.companions.into_iter().map(Process::stop)).await;
+    stop(processes).await;
+    stop(setting.companions).await;
     setting.broker.process.stop().await;
     measured
 }
@@ -261,6 +278,51 @@ impl<'s> Setting<'s> {
         Process::start(service.name, &self.side.path(service.name, self.built), &[], &env, self.directory)
     }
 
+    fn start_all(&self) -> Vec<Process> {
+        SERVICES.iter().map(|service| self.start(service)).collect()
+    }
+
+    /// The generator of so many orders.
+    fn generator(&self, prefix: &str, orders: usize, limit: Duration) -> Command {
+        let streams: Vec<&str> = self.side.streams().collect();
+        let mut generator = Command::new(self.built.generator());
+        generator
+            .args(["-url", &self.broker.url, "-prefix", prefix])
+            .args(["-subject", self.side.placed, "-final", self.side.confirmed])
+            .args(["-streams", &streams.join(","), "-orders", &orders.to_string()])
+            .args(["-skus", &self.scenario.skus.to_string(), "-lines", &self.scenario.lines.to_string()])
+            .args(["-limit", &format!("{}s", limit.as_secs())]);
+        if self.side.program == Program::Go("watermill") {
+            generator.arg("-watermill");
+        }
+        generator.stdin(Stdio::null()).kill_on_drop(true);
+        generator
+    }
+
+    /// Places orders that nobody handles yet.
+    async fn place_all(&self, prefix: &str, orders: usize, limit: Duration) {
+        let placed = self.generator(prefix, orders, limit).arg("-before").status().await;
+        assert!(placed.expect("the generator").success(), "the generator has failed");
+    }
+
+    /// Waits until the orders that were placed before are worked off, and nothing is left.
+    async fn work_off(&self, begun: Instant, orders: usize, limit: Duration) -> Generated {
+        let is_done = self.broker.wait_until_nothing_is_left(self.side.streams(), limit).await;
+        // Nobody has watched them being confirmed: the verdict counts what is stored.
+        let (confirmed, left) = (orders, u64::from(!is_done));
+        let drained_s = begun.elapsed().as_secs_f64();
+        Generated {
+            drained_s,
+            p50_ms: -1.0,
+            p99_ms: -1.0,
+            p999_ms: -1.0,
+            confirmed,
+            doubled: 0,
+            foreign: 0,
+            left,
+        }
+    }
+
     /// Runs the generator; gives what it says, and its processor time.
     async fn generate(
         &self,
@@ -269,19 +331,10 @@ impl<'s> Setting<'s> {
         rate: Option<u32>,
         limit: Duration,
     ) -> (Generated, f64) {
-        let streams: Vec<&str> = self.side.streams().collect();
-        let mut generator = Command::new(self.built.generator());
-        generator
-            .args(["-url", &self.broker.url, "-prefix", prefix])
-            .args(["-subject", self.side.placed, "-final", self.side.confirmed])
-            .args(["-streams", &streams.join(","), "-orders", &orders.to_string()])
-            .args(["-rate", &rate.unwrap_or(0).to_string(), "-skus", &self.scenario.skus.to_string()])
-            .args(["-lines", &self.scenario.lines.to_string(), "-limit", &format!("{}s", limit.as_secs())]);
-        if self.side.program == Program::Go("watermill") {
-            generator.arg("-watermill");
-        }
         let before = children_cpu_s();
-        let output = generator.stdin(Stdio::null()).kill_on_drop(true).output().await.expect("the generator");
+        let mut generator = self.generator(prefix, orders, limit);
+        generator.args(["-rate", &rate.unwrap_or(0).to_string()]);
+        let output = generator.output().await.expect("the generator");
         let spent = children_cpu_s() - before;
         let (said, complained) = (&output.stdout, String::from_utf8_lossy(&output.stderr));
         let generated = serde_json::from_slice(said);
@@ -299,7 +352,7 @@ impl<'s> Setting<'s> {
             self.broker.wait_until_nobody_asks(inventory.name).await;
             self.place(number).await;
             // Where orders are admitted first, until this one is.
-            self.broker.wait_until_nothing_is_left(["INTAKE"].into_iter()).await;
+            self.rest(["INTAKE"].into_iter()).await;
             let begun = Instant::now();
             processes.insert(0, self.start(inventory));
             // Watermill's consumer goes with its process, and the next one begins with what was handled before.
@@ -312,9 +365,14 @@ impl<'s> Setting<'s> {
                 Ok(Some(_)) => measured.start_ms.push(begun.elapsed().as_secs_f64() * 1e3),
                 _ => measured.faults.push(format!("nothing within {START_LIMIT:?} of a start")),
             }
-            self.broker.wait_until_nothing_is_left(self.side.streams()).await;
+            self.rest(self.side.streams()).await;
         }
         measured.faults.extend(verdict::faults(&self.broker, "s", measured.orders).await);
+    }
+
+    async fn rest(&self, streams: impl Iterator<Item = &str>) {
+        let is_at_rest = self.broker.wait_until_nothing_is_left(streams, PATIENCE).await;
+        assert!(is_at_rest, "no end of the work within {PATIENCE:?}");
     }
 
     /// Places one order, as the generator does.
@@ -335,6 +393,10 @@ impl<'s> Setting<'s> {
         let stored = context.publish_with_headers(subject, headers, body.to_string().into()).await;
         stored.expect("a connection").await.expect("an order is stored");
     }
+}
+
+async fn stop(processes: Vec<Process>) {
+    futures::future::join_all(processes.into_iter().map(Process::stop)).await;
 }
 
 /// What a function says of itself.

@@ -16,6 +16,10 @@ pub struct Scenario {
     pub lines: usize,
     pub watched: Watched,
     pub only: Option<&'static str>,
+    /// How many other aggregates the stream has an event of, before anything starts.
+    pub aggregates: usize,
+    /// Whether it runs only when it is asked for: it takes long.
+    pub on_demand: bool,
 }
 
 /// How fast orders are placed.
@@ -23,6 +27,8 @@ pub struct Scenario {
 pub enum Pace {
     /// As fast as 512 orders without the broker's answer allow.
     Burst,
+    /// All of them before any function runs: how fast a backlog is worked off.
+    Before,
     /// So many a second, whatever comes back.
     PerSecond(u32),
     /// For ten seconds half as many as the side's own bursts of this comparison had, whatever comes back.
@@ -49,6 +55,8 @@ const PLAIN: Scenario = Scenario {
     lines: 2,
     watched: Watched::Throughput,
     only: None,
+    aggregates: 0,
+    on_demand: false,
 };
 
 /// All scenarios.
@@ -104,6 +112,21 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "from exec of inventory to the event that it makes of an order that waits, 5 times a round",
         orders: 5,
         watched: Watched::Start,
+        ..PLAIN
+    },
+    Scenario {
+        name: "backlog",
+        about: "a million orders wait when the functions start; worked off",
+        orders: 1_000_000,
+        pace: Pace::Before,
+        on_demand: true,
+        ..PLAIN
+    },
+    Scenario {
+        name: "aggregates",
+        about: "as burst; the stream has events of a million other aggregates",
+        aggregates: 1_000_000,
+        on_demand: true,
         ..PLAIN
     },
 ];

@@ -29,6 +29,7 @@ var (
 	skus    = flag.Int("skus", 2000, "how many different things are ordered")
 	lines   = flag.Int("lines", 2, "lines of an order")
 	extras  = flag.Bool("watermill", false, "send the headers that Watermill reads, too")
+	before  = flag.Bool("before", false, "only place the orders: nobody handles them yet")
 	limit   = flag.Duration("limit", 120*time.Second, "how long all of it may take")
 )
 
@@ -167,6 +168,9 @@ func main() {
 	case <-time.After(remaining()):
 	}
 	published := time.Since(start)
+	if *before {
+		return
+	}
 	select {
 	case <-all:
 	case <-time.After(remaining()):
