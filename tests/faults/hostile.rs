@@ -7,8 +7,9 @@ use tokio::net::TcpStream;
 use crate::field::Field;
 use crate::process::Process;
 
-/// How much more memory they may cost, however many there are: the bodies that are held (32 MiB), and what is around them.
-const COST_MAX_KIB: u64 = 96 * 1024;
+/// How much more memory they may cost, however many there are: the bodies that are held (32 MiB, and as much again while they
+/// grow), and what is around them. 83 MiB were seen.
+const COST_MAX_KIB: u64 = 128 * 1024;
 /// How many say half a head and no more.
 const CRAWLERS: usize = 800;
 /// How many send a body of 1 MiB and keep its last byte; a third of them fits into the limit of all bodies.
@@ -47,7 +48,9 @@ pub async fn clients_that_misbehave_are_told_and_cost_little() {
         assert_eq!(teller.get("/health").await.0, 200);
     }
     let cost = teller.memory_kib().saturating_sub(before);
-    println!("{cost} KiB more for {CRAWLERS} half heads and {HOARDERS} bodies of {BODY_BYTES} bytes without their end");
+    println!(
+        "{cost} KiB more for {CRAWLERS} half heads and {HOARDERS} bodies of {BODY_BYTES} bytes without their end"
+    );
     assert!(cost < COST_MAX_KIB, "{cost} KiB");
     drop((crawlers, hoarders));
     until("room for everybody", async || (teller.ask("last", 1, 0).await.0 == 202).then_some(())).await;
@@ -59,7 +62,8 @@ pub async fn clients_that_misbehave_are_told_and_cost_little() {
 /// What is said, and what must be in the answer; where that is nothing, the connection is just closed.
 fn rows() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
     let post = |more: &str, body: &str| {
-        let head = "POST /questions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n";
+        let head =
+            "POST /questions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n";
         format!("{head}{more}\r\n{body}").into_bytes()
     };
     let many = (0..200).map(|number| format!("X-{number}: x\r\n")).collect::<String>();

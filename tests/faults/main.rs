@@ -16,6 +16,7 @@ mod process;
 mod proxy;
 mod server;
 mod slow;
+mod strangers;
 mod unreadable;
 
 tests::side_by_side! {

@@ -30,7 +30,7 @@ pub fn new_order_schema() -> Value {
                 "description": "what it costs in all, exactly; as text for those whose JSON knows only floats. No more decimals than its currency has: two, and none for JPY and KRW",
                 "oneOf": [
                     {"type": "number", "exclusiveMinimum": 0, "maximum": AMOUNT_MAX},
-                    {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,2})?$"},
+                    {"type": "string", "pattern": r"^([1-9][0-9]{0,11}(\.[0-9]{1,2})?|0\.([1-9][0-9]?|0[1-9]))$"},
                 ],
             },
             "currency": {
