@@ -16,10 +16,7 @@ pub fn new_order_schema() -> Value {
             "description": format!("{about}; at most {bytes_max} bytes of UTF-8"),
         })
     };
-    let or_null = |mut schema: Value| {
-        schema["type"] = json!([schema["type"].take(), "null"]);
-        schema
-    };
+    let or_null = |schema: Value| json!({"anyOf": [schema, {"type": "null"}]});
     let codes: Vec<Value> = Currency::all().map(Value::from).chain([Value::Null]).collect();
     json!({
         "type": "object",

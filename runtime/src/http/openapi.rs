@@ -109,19 +109,16 @@ fn post(endpoint: &Endpoint, view: Option<&View>) -> Value {
         },
     });
     answers(&mut operation, &["400", "408", "409", "413", "415", "422", "429", "500", "503", "504"]);
-    if let Some(example) =
-        (endpoint.kind.example)().and_then(|json| serde_json::from_str::<Value>(json.get()).ok())
-        && let Some(content) = operation.pointer_mut("/requestBody/content/application~1json")
-    {
-        content["example"] = example;
+    let example = (endpoint.kind.example)().and_then(|json| serde_json::from_str(json.get()).ok());
+    if let Some(example) = example {
+        put(&mut operation, "/requestBody/content/application~1json", "example", example);
     }
-    if let Some(view) = view
-        && let Some(taken) = operation.pointer_mut("/responses/202")
-    {
-        taken["links"] = json!({"look": {
+    if let Some(view) = view {
+        let links = json!({"look": {
             "operationId": operation_id("get", view.path),
             "parameters": {"id": format!("$response.body#/{id}")},
         }});
+        put(&mut operation, "/responses/202", "links", links);
     }
     operation
 }
@@ -188,7 +185,7 @@ fn push(terms: &Terms) -> Value {
         }],
         "requestBody": {"required": true, "content": {
             "application/json": {"schema": article},
-            STRUCTURED: {"schema": cloud_event.clone()},
+            STRUCTURED: {"schema": &cloud_event},
             BATCHED: {"schema": {"type": "array", "items": cloud_event, "maxItems": batch::EVENTS_MAX}},
         }},
         "responses": {
@@ -209,17 +206,29 @@ fn push(terms: &Terms) -> Value {
 fn probe(path: &str, id: &str, about: &str) -> Value {
     let kind = if path == "/metrics" { "text/plain" } else { "application/json" };
     let content = json!({kind: {"schema": if path == "/metrics" { json!({"type": "string"}) } else { json!({"type": "object"}) }}});
-    let mut answers = json!({"200": {"description": "It is.", "content": content}});
+    let mut operation = json!({
+        "operationId": id,
+        "summary": about,
+        "responses": {"200": {"description": "It is.", "content": content}},
+    });
     if path == "/ready" {
-        answers["503"] = json!({"description": "It is not.", "content": content});
+        put(&mut operation, "/responses", "503", json!({"description": "It is not.", "content": content}));
     }
-    json!({"operationId": id, "summary": about, "responses": answers})
+    operation
 }
 
 /// Adds the answers that several operations have.
 fn answers(operation: &mut Value, statuses: &[&str]) {
     for status in statuses {
-        operation["responses"][*status] = json!({"$ref": format!("#/components/responses/{status}")});
+        let answer = json!({"$ref": format!("#/components/responses/{status}")});
+        put(operation, "/responses", status, answer);
+    }
+}
+
+/// Sets the member `name` of the object at `pointer`, which is there.
+fn put(value: &mut Value, pointer: &str, name: &str, member: Value) {
+    if let Some(Value::Object(members)) = value.pointer_mut(pointer) {
+        members.insert(name.to_owned(), member);
     }
 }
 

@@ -16,9 +16,10 @@ pub(crate) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("applicati
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
     kind: Kind,
-    detail: String,
-    errors: Vec<Fault>,
-    outcomes: Vec<Item>,
+    // Boxed as far as it can be: it is what nearly everything here may give instead of what was asked for.
+    detail: Box<str>,
+    errors: Box<[Fault]>,
+    outcomes: Box<[Item]>,
     retry_after: Option<Duration>,
     accepts: Option<&'static str>,
 }
@@ -92,8 +93,14 @@ pub(crate) const BATCH_REFUSED: Kind =
 
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        let (errors, outcomes) = (Vec::new(), Vec::new());
-        Self { kind, detail: detail.into(), errors, outcomes, retry_after: None, accepts: None }
+        Self {
+            kind,
+            detail: detail.into().into_boxed_str(),
+            errors: Box::default(),
+            outcomes: Box::default(),
+            retry_after: None,
+            accepts: None,
+        }
     }
 
     /// A problem of a request that can be mended: everything that is wrong with it.
@@ -102,7 +109,7 @@ impl Problem {
             [one] => one.detail.clone(),
             several => format!("{} faults", several.len()),
         };
-        Self { errors, ..Self::new(kind, detail) }
+        Self { errors: errors.into(), ..Self::new(kind, detail) }
     }
 
     /// Says when it may be tried again.
@@ -113,7 +120,7 @@ impl Problem {
 
     /// Says what became of each event of a batch.
     pub(crate) fn outcomes(mut self, outcomes: Vec<Item>) -> Self {
-        self.outcomes = outcomes;
+        self.outcomes = outcomes.into();
         self
     }
 
@@ -122,7 +129,7 @@ impl Problem {
     }
 
     pub(crate) fn into_detail(self) -> String {
-        self.detail
+        self.detail.into()
     }
 
     /// Whole seconds, rounded up: earlier would be too early, and 0 would be at once.
