@@ -121,6 +121,8 @@ pub(crate) async fn converse(
         ($connection:expr) => {{
             let mut connection = std::pin::pin!($connection);
             let leave = tokio::select! {
+                // First: what was sent is read before the connection is told to end, which closes one that has read nothing.
+                biased;
                 _ = connection.as_mut() => return,
                 () = end.stop.cancelled() => None,
                 () = activity.ceases() => Some(GOODBYE_LIMIT),
