@@ -43,6 +43,9 @@ pub struct Description {
     /// The paths under which it takes requests over HTTP.
     #[serde(default)]
     pub endpoints: Vec<EndpointDescription>,
+    /// The paths under which it tells what events say of one aggregate.
+    #[serde(default)]
+    pub views: Vec<ViewDescription>,
     /// The environment variables that it reads.
     #[serde(default)]
     pub variables: Vec<VariableDescription>,
@@ -108,6 +111,15 @@ pub struct EndpointDescription {
     pub event_type: String,
 }
 
+/// A look at one aggregate over HTTP.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ViewDescription {
+    /// Such as `/orders`; the request is `GET /orders/{id}`.
+    pub path: String,
+    /// The types of event that it reads.
+    pub event_types: Vec<String>,
+}
+
 /// An environment variable.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VariableDescription {
@@ -139,6 +151,7 @@ impl Description {
         terms: &Terms,
         version: &str,
         endpoints: Vec<EndpointDescription>,
+        views: Vec<ViewDescription>,
         variables: &[Variable],
     ) -> Result<Self, serde_json::Error> {
         let mut json = serde_json::to_value(terms)?;
@@ -154,6 +167,7 @@ impl Description {
                 .collect();
             object.insert("version".into(), version.into());
             object.insert("endpoints".into(), serde_json::to_value(endpoints)?);
+            object.insert("views".into(), serde_json::to_value(views)?);
             object.insert("variables".into(), serde_json::to_value(variables)?);
         }
         serde_json::from_value(json)

@@ -1,8 +1,10 @@
 //! A way in over HTTP: a request that becomes an event, once.
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::event::Envelope;
+use crate::http::InFlight;
 use crate::{EventKind, Outbound, Outgoing, Payload};
 
 /// What is wrong with one part of a request.
@@ -27,10 +29,13 @@ type Admit = Box<dyn Fn(&[u8], &str) -> Result<Outbound, Refusal> + Send + Sync>
 ///
 /// The answer is 202 with the aggregate's id once the event is committed. The same `Idempotency-Key` with the same body
 /// gives the same answer again, and the event is there once.
+#[must_use = "an endpoint answers nothing until it is given to a function"]
 pub struct Endpoint {
     pub(crate) path: &'static str,
     pub(crate) kind: EventKind,
     pub(crate) admit: Admit,
+    pub(crate) schema: fn() -> Value,
+    pub(crate) in_flight: InFlight,
 }
 
 /// Why a request did not become an event.
@@ -64,7 +69,20 @@ impl Endpoint {
                 .map_err(|error| Refusal::Invalid(vec![Fault::at("", error.to_string())]))?;
             Ok(outbound)
         };
-        Self { path, kind: EventKind::of::<P>(), admit: Box::new(admit) }
+        Self {
+            path,
+            kind: EventKind::of::<P>(),
+            admit: Box::new(admit),
+            schema: || Value::Bool(true),
+            in_flight: InFlight::default(),
+        }
+    }
+
+    /// What it takes, as JSON Schema (2020-12): for the document at `/openapi.json`, and for nothing else. Whether it is
+    /// true is for a test to find out.
+    pub fn schema(mut self, schema: fn() -> Value) -> Self {
+        self.schema = schema;
+        self
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use crate::description::{Description, EndpointDescription};
+use crate::description::{Description, EndpointDescription, ViewDescription};
 use crate::endpoint::Endpoint;
 use crate::environment::Environment;
 use crate::handler::{Bindings, Handler, Takes};
-use crate::http;
+use crate::http::server::Ways;
 use crate::serve::{self, Settings};
+use crate::view::View;
 use crate::{Contract, Incoming, Outgoing, Terms};
 
 /// The exit code for a wrong command line (`EX_USAGE`).
@@ -34,7 +35,7 @@ pub struct Function {
     terms: Terms,
     takes: Takes,
     bind: Box<dyn FnOnce(&mut Environment) -> Bindings>,
-    endpoints: Vec<Endpoint>,
+    ways: Ways,
 }
 
 impl Function {
@@ -57,13 +58,19 @@ impl Function {
             terms: contract.terms(),
             takes: <H as Handler<'static, D, I, O, Form>>::TAKES,
             bind: Box::new(move |env| Bindings::new(contract, deps(env), handler)),
-            endpoints: Vec::new(),
+            ways: Ways::default(),
         }
     }
 
     /// Takes requests over HTTP at this endpoint too.
     pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
-        self.endpoints.push(endpoint);
+        self.ways.endpoints.push(endpoint);
+        self
+    }
+
+    /// Tells over HTTP what events say of one aggregate.
+    pub fn view(mut self, view: View) -> Self {
+        self.ways.views.push(view);
         self
     }
 
@@ -99,8 +106,8 @@ impl Function {
         if !env.faults().is_empty() {
             return complain(self.terms.name, "the configuration is wrong", env.faults(), EXIT_CONFIG);
         }
-        match describe(&self.terms, &self.endpoints, &env) {
-            Ok(description) => serve::run(settings, &description, bindings, self.endpoints),
+        match describe(&self.terms, &self.ways, &env) {
+            Ok(description) => serve::run(settings, &description, bindings, self.ways),
             Err(error) => {
                 complain(self.terms.name, "the contract is wrong", &[error.to_string()], EXIT_SOFTWARE)
             }
@@ -143,9 +150,9 @@ impl Function {
     fn faults(&self) -> Vec<String> {
         let mut faults = self.terms.faults_with(self.takes);
         // The trigger is configuration: the paths must do with it and without it.
-        faults.extend(http::server::faults(&self.endpoints, true));
+        faults.extend(self.ways.faults(true));
         let emits = |endpoint: &Endpoint| self.terms.emits.iter().any(|kind| kind.name == endpoint.kind.name);
-        let strange = self.endpoints.iter().filter(|endpoint| !emits(endpoint));
+        let strange = self.ways.endpoints.iter().filter(|endpoint| !emits(endpoint));
         faults.extend(strange.map(|endpoint| format!("{endpoint:?}: the contract does not emit that type")));
         faults
     }
@@ -158,7 +165,7 @@ impl Function {
         if !faults.is_empty() {
             return complain(self.terms.name, "the contract is wrong", &faults, EXIT_SOFTWARE);
         }
-        match describe(&self.terms, &self.endpoints, &env).and_then(|d| serde_json::to_string_pretty(&d)) {
+        match describe(&self.terms, &self.ways, &env).and_then(|d| serde_json::to_string_pretty(&d)) {
             Ok(json) => print(&json),
             Err(error) => {
                 complain(self.terms.name, "the contract is wrong", &[error.to_string()], EXIT_SOFTWARE)
@@ -191,19 +198,24 @@ impl Function {
     }
 }
 
-fn describe(
-    terms: &Terms,
-    endpoints: &[Endpoint],
-    env: &Environment,
-) -> Result<Description, serde_json::Error> {
-    let endpoints = endpoints
+fn describe(terms: &Terms, ways: &Ways, env: &Environment) -> Result<Description, serde_json::Error> {
+    let endpoints = ways
+        .endpoints
         .iter()
         .map(|endpoint| EndpointDescription {
             path: endpoint.path.into(),
             event_type: endpoint.kind.name.into(),
         })
         .collect();
-    Description::of(terms, env!("CARGO_PKG_VERSION"), endpoints, env.variables())
+    let views = ways
+        .views
+        .iter()
+        .map(|view| ViewDescription {
+            path: view.path.into(),
+            event_types: view.kinds.iter().map(|kind| kind.name.into()).collect(),
+        })
+        .collect();
+    Description::of(terms, env!("CARGO_PKG_VERSION"), endpoints, views, env.variables())
 }
 
 fn complain(function: &str, what: &str, faults: &[String], code: u8) -> ExitCode {

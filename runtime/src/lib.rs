@@ -25,6 +25,7 @@ pub mod permissions;
 mod readiness;
 mod retry;
 mod scaling;
+mod sequel;
 mod serve;
 mod signals;
 mod state;
@@ -34,6 +35,7 @@ mod telemetry;
 pub mod testing;
 mod token;
 pub mod topology;
+mod view;
 mod watch;
 
 pub use core::redrive::NotRedriven;
@@ -45,7 +47,7 @@ pub use contract::{
 pub use dead_letter::{Attempt, DeadLetter, NoDeadLetter};
 pub use description::{
     BreakerDescription, Description, EndpointDescription, Kind, RetryDescription, ScalingDescription,
-    VariableDescription,
+    VariableDescription, ViewDescription,
 };
 pub use effects::Effects;
 pub use endpoint::{Endpoint, Fault};
@@ -61,6 +63,7 @@ pub use scaling::Scaling;
 pub use serve::{DRAIN_MAX, STOP_MAX};
 pub use state::{State, Stored, kind_of};
 pub use subject::{EventSubject, Subject};
+pub use view::{VIEW_TYPES_MAX, View};
 
 #[doc(hidden)]
 pub use serde_json::{self, value::RawValue};

@@ -13,12 +13,11 @@ use tokio_util::task::TaskTracker;
 use crate::core::broker::Stream;
 use crate::core::engine::Engine;
 use crate::core::intake::pull;
-use crate::endpoint::Endpoint;
 use crate::environment::Environment;
 use crate::failure::chain;
 use crate::function::{EXIT_CONFIG, EXIT_SOFTWARE, say};
 use crate::handler::Bindings;
-use crate::http::server::{self, Site};
+use crate::http::server::{self, Site, Ways};
 use crate::jetstream::{ConnectError, Connection, Over, ProvisionError, Session};
 use crate::permissions::Permissions;
 use crate::readiness::Readiness;
@@ -30,6 +29,8 @@ use crate::{Breaker, Description, Source, Terms};
 
 /// How long what is under way may take after SIGTERM.
 pub const DRAIN_MAX: Duration = Duration::from_secs(30);
+/// How much of that is for what was pushed and has no slot yet; then its sender is told to try again.
+const PUSHED_MAX: Duration = Duration::from_secs(10);
 /// How long the last answers to the broker may take after that, and the last spans after those.
 const FLUSH_MAX: Duration = Duration::from_secs(3);
 /// How long a process takes to end after SIGTERM at most.
@@ -158,7 +159,7 @@ pub(crate) fn run(
     settings: Settings,
     description: &Description,
     mut bindings: Bindings,
-    endpoints: Vec<Endpoint>,
+    ways: Ways,
 ) -> ExitCode {
     bindings.terms.breaker = settings.breaker;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -170,7 +171,7 @@ pub(crate) fn run(
     };
     let code = runtime.block_on(async {
         let telemetry = Telemetry::start(&bindings.terms, settings.telemetry.clone());
-        let code = match serve(settings, description, bindings, endpoints, telemetry.metrics()).await {
+        let code = match serve(settings, description, bindings, ways, telemetry.metrics()).await {
             Ok(code) => code,
             Err(fatal) => {
                 tracing::error!(error = chain(&fatal), "the function cannot go on");
@@ -198,10 +199,10 @@ async fn serve(
     settings: Settings,
     description: &Description,
     bindings: Bindings,
-    endpoints: Vec<Endpoint>,
+    ways: Ways,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
 ) -> Result<ExitCode, Fatal> {
-    let endpoints_there = !endpoints.is_empty();
+    let endpoints_there = !ways.endpoints.is_empty();
     let mut signals = Signals::listen().map_err(Fatal::Signals)?;
     let readiness = Readiness::waiting_for(&[BROKER, CONSUMERS, RUNNING]);
     let (drain, stop_http) = (CancellationToken::new(), CancellationToken::new());
@@ -213,12 +214,12 @@ async fn serve(
         terms: bindings.terms,
         version: env!("CARGO_PKG_VERSION"),
         engine: Arc::clone(&at_work),
-        endpoints,
+        ways,
         trigger: settings.trigger != Trigger::Stream,
         readiness: readiness.clone(),
         metrics,
     };
-    let http = tokio::spawn(server::serve(listener, site, stop_http.clone()));
+    let mut http = tokio::spawn(server::serve(listener, site, stop_http.clone()));
 
     let terms = bindings.terms;
     let lanes_needed = lanes_of(&terms);
@@ -274,12 +275,20 @@ async fn serve(
         () = room => None,
     };
     readiness.fails(RUNNING, "draining");
-    drain.cancel();
     stop_http.cancel();
+    // What was pushed here and waits for its slot is finished, not given back: its sender knows of no other process. With
+    // nothing pushed it is over at once.
+    let pushed = settings.trigger != Trigger::Stream;
+    if pushed {
+        let _ = tokio::time::timeout(PUSHED_MAX, &mut http).await;
+    }
+    drain.cancel();
     let drained = async {
         lanes.wait().await;
         // A server that failed has said so itself.
-        let _ = http.await;
+        if !http.is_finished() {
+            let _ = http.await;
+        }
     };
     let forced = tokio::select! {
         () = drained => None,

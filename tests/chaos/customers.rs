@@ -158,8 +158,10 @@ impl Desk {
             let why = match request.body(body.to_owned()).send().await {
                 Ok(answer) => {
                     last = answer.status().as_u16();
+                    // An earlier attempt, whose answer did not come, is still under way: a conflict that passes.
+                    let passes = last == 409 && answer.headers().contains_key("retry-after");
                     // The body too: half an answer is none.
-                    if answer.bytes().await.is_ok() && last < 500 {
+                    if answer.bytes().await.is_ok() && last < 500 && !passes {
                         return last;
                     }
                     last.to_string()

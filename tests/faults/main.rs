@@ -8,6 +8,7 @@ mod disk;
 mod drain;
 mod field;
 mod full;
+mod hostile;
 mod namespace;
 mod outage;
 mod partition;
@@ -15,6 +16,7 @@ mod process;
 mod proxy;
 mod server;
 mod slow;
+mod strangers;
 mod unreadable;
 
 tests::side_by_side! {
@@ -41,5 +43,6 @@ tests::side_by_side! {
     denied::wrong_credentials_end_it_at_start,
     unreadable::input_as_large_as_a_message_may_be_is_a_dead_letter,
     unreadable::input_with_unreadable_headers_is_a_dead_letter_and_the_function_goes_on,
+    hostile::clients_that_misbehave_are_told_and_cost_little,
     full::admission_closes_before_the_stream_is_full_and_opens_again,
 }

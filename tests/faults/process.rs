@@ -85,6 +85,19 @@ impl Process {
         }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        self.address.trim_start_matches("http://")
+    }
+
+    /// How much memory it has.
+    pub fn memory_kib(&self) -> u64 {
+        let pid = self.child.lock().unwrap().id().expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Asks one question; gives status, `Retry-After` and body.
     pub async fn ask(
         &self,

@@ -220,10 +220,12 @@ impl Placer {
 
 async fn answer(response: reqwest::Response) -> Answer {
     let status = response.status();
+    let after = retry_after(response.headers());
+    // Of a conflict: an earlier attempt, whose answer did not come, is still under way.
     let later = status.is_server_error()
-        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
+        || status == StatusCode::CONFLICT && after.is_some();
     if later {
-        let after = retry_after(response.headers());
         return Answer::Later { why: said(response).await, after };
     }
     let replayed = response.headers().get(REPLAYED_HEADER).is_some_and(|value| value == "true");

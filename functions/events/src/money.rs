@@ -183,6 +183,11 @@ impl Currency {
         &self.0
     }
 
+    /// The codes of all that are accepted.
+    pub fn all() -> impl Iterator<Item = &'static str> {
+        CURRENCIES.iter().map(|(code, _)| *code)
+    }
+
     /// How many decimals its minor unit has, or `None` if it is not accepted.
     pub fn digits(&self) -> Option<u32> {
         CURRENCIES.iter().find(|(code, _)| *code == self.0).map(|(_, digits)| *digits)

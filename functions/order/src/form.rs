@@ -37,10 +37,15 @@ impl<'c> Form<'c> {
         }
     }
 
-    /// A whole number from 0.
+    /// A whole number from 0; `2.0` is one, as JSON has it.
     pub(crate) fn whole(&mut self, name: &'static str) -> Option<u32> {
         let value = self.take(name)?;
-        let whole = value.as_u64().and_then(|whole| u32::try_from(whole).ok());
+        let decimal = match &value {
+            Value::Number(number) => number.as_str().parse::<Amount>().ok(),
+            _ => None,
+        };
+        let whole = decimal.map(|amount| amount.decimal().normalize()).filter(|decimal| decimal.scale() == 0);
+        let whole = whole.and_then(|decimal| u32::try_from(decimal).ok());
         whole.or_else(|| self.wrong(name, "a whole number, from 0 to 4294967295", &value))
     }
 

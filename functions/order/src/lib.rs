@@ -2,6 +2,8 @@
 
 mod form;
 mod place;
+mod schema;
+mod status;
 
 use events::{
     CancelReason, InventoryRejected, OrderCancelled, OrderConfirmed, OrderPlaced, PaymentDeclined,
@@ -10,6 +12,8 @@ use events::{
 use jetlag::{Contract, Event, EventKind, Failure};
 
 pub use place::{NewOrder, place};
+pub use schema::new_order_schema;
+pub use status::{OrderStatus, State, Told, status, status_schema};
 
 /// What this function is to the rest of the system.
 pub const CONTRACT: Contract<Decision, OrderEvent> =

@@ -104,6 +104,21 @@ mod tests {
     }
 
     #[test]
+    fn a_quantity_is_a_whole_number_however_it_is_written() {
+        let quantity = |number: &str| {
+            let body =
+                format!(r#"{{"customer_id":"C","amount":1,"lines":[{{"sku":"A","quantity":{number}}}]}}"#);
+            placed(&body).ok().map(|order| order.lines.unwrap()[0].quantity)
+        };
+        for (number, read) in [("2", 2), ("2.0", 2), ("2e1", 20), ("20e-1", 2), ("1000000.00", 1_000_000)] {
+            assert_eq!(quantity(number), Some(read), "{number}");
+        }
+        for number in ["2.5", "-2", "-0.5", "1e10", "1e400", "1e-400", "\"2\"", "true"] {
+            assert_eq!(quantity(number), None, "{number}");
+        }
+    }
+
+    #[test]
     fn every_fault_is_told_at_once_and_each_once() {
         let body = r#"{"order_id":7,"amount":"NaN","currency":"BTC","curency":"USD","a/b~c":1,
             "lines":[{"sku":"","quantity":0},{"quantity":-1},{"sku":"A","quantity":1.5,"colour":"red"},3]}"#;

@@ -1,18 +1,29 @@
 //! The body of a request: its media type, and its bytes up to the limit.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 
 use crate::failure::chain;
-use crate::http::problem::{INCOMPLETE, Problem, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE};
+use crate::http::guard::Place;
+use crate::http::problem::{INCOMPLETE, Problem, TOO_LARGE, TOO_SLOW, UNSUPPORTED_MEDIA_TYPE};
 
 /// The most bytes that the body of a request may have.
 pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
 
-/// The whole of `body`.
-pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+/// How long a body may take to come: a client that sends it in crumbs keeps a place from others.
+pub(crate) const BODY_LIMIT: Duration = Duration::from_secs(20);
+
+/// The whole of `body`, for as long as `place` is held.
+pub(crate) async fn read(headers: &HeaderMap, body: Body, place: &Place) -> Result<Bytes, Problem> {
+    let slow = || Problem::new(TOO_SLOW, format!("it had not come after {BODY_LIMIT:?}"));
+    tokio::time::timeout(BODY_LIMIT, whole(headers, body, place)).await.map_err(|_| slow())?
+}
+
+async fn whole(headers: &HeaderMap, body: Body, place: &Place) -> Result<Bytes, Problem> {
     let too_large = || Problem::new(TOO_LARGE, format!("the body may have {BODY_BYTES_MAX} bytes"));
     let announced =
         headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -27,6 +38,7 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Probl
         if bytes.len() + chunk.len() > BODY_BYTES_MAX {
             return Err(too_large());
         }
+        place.make_room(chunk.len())?;
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.freeze())

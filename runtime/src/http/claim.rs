@@ -1,18 +1,21 @@
 //! An `Idempotency-Key` and the one request that it stands for.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
 use crate::core::admit::{Admission, publish_once};
 use crate::core::broker::{Broker, Expect, Message, PublishError, Stream};
-use crate::core::engine::Engine;
+use crate::core::engine::{Engine, RELEASE_DELAY};
 use crate::event::Envelope;
 use crate::headers;
-use crate::http::problem::{KEY_INVALID, KEY_REUSED, Problem};
+use crate::http::problem::{KEY_IN_FLIGHT, KEY_INVALID, KEY_REUSED, Problem};
 use crate::identity::derive;
 
 /// The most characters that a key may have.
-const KEY_CHARS_MAX: usize = 255;
+pub(crate) const KEY_CHARS_MAX: usize = 255;
 /// The header that brings it.
 const HEADER: &str = "idempotency-key";
 
@@ -22,6 +25,43 @@ pub(crate) struct Key {
     function: &'static str,
     path: &'static str,
     text: String,
+}
+
+/// The keys of an endpoint whose requests are under way in this process: one for each of them, so no more than there are
+/// requests.
+///
+/// Requests with one key in two processes at a time need no such list: their claim decides which of them it stands for, and
+/// each finds out.
+#[derive(Debug, Default)]
+pub(crate) struct InFlight(Mutex<HashSet<String>>);
+
+/// A key whose request is under way, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct UnderWay<'a> {
+    all: &'a InFlight,
+    text: String,
+}
+
+impl InFlight {
+    /// Notes that a request with `key` is under way, unless one is.
+    pub(crate) fn enter(&self, key: &Key) -> Result<UnderWay<'_>, Problem> {
+        if self.lock().insert(key.text.clone()) {
+            return Ok(UnderWay { all: self, text: key.text.clone() });
+        }
+        let detail =
+            "another request with this key is being worked on: the same again later is told its answer";
+        Err(Problem::new(KEY_IN_FLIGHT, detail).retry_after(RELEASE_DELAY))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.text);
+    }
 }
 
 /// What a key stands for, as it is stored: a receipt beside the events, kept as long as they are.

@@ -2,6 +2,7 @@
 //! data → data, traceparent → the trace.
 
 use axum::http::HeaderMap;
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
@@ -15,7 +16,7 @@ use crate::telemetry::traceparent::Traceparent;
 /// The media type of an event in structured mode.
 pub(crate) const STRUCTURED: &str = "application/cloudevents+json";
 /// The version of the specification.
-const VERSION: &str = "1.0";
+pub(crate) const VERSION: &str = "1.0";
 
 /// The attributes of an event, and its data.
 #[derive(Debug, Deserialize)]
@@ -69,6 +70,13 @@ impl CloudEvent {
     /// The trace context that the event carries itself.
     pub(crate) fn traceparent(&self) -> Option<Traceparent> {
         self.traceparent.as_deref().and_then(|text| text.parse().ok())
+    }
+
+    /// The event as it goes on in the stream, and the trace context that it carries itself.
+    pub(crate) fn into_inbound(self, now: OffsetDateTime) -> Result<(Bytes, Option<Traceparent>), Problem> {
+        let traceparent = self.traceparent();
+        let json = self.into_envelope(now)?.write();
+        json.map(|json| (json.into(), traceparent)).map_err(refuse)
     }
 
     /// The event; one that does not say when it happened happened `now`.

@@ -20,6 +20,7 @@ use crate::event::Envelope;
 use crate::failure::chain;
 use crate::http::body::{self, is_json, media_type, unsupported};
 use crate::http::claim::{Key, NotClaimed, reused};
+use crate::http::guard::Place;
 use crate::http::problem::{
     ADMISSION_CLOSED, ALREADY_EXISTS, FULL, INTERNAL, INVALID, NOT_FOUND, NOT_JSON, Problem, TOO_LARGE,
     UNAVAILABLE,
@@ -49,7 +50,7 @@ pub(crate) async fn enter<B: Broker>(
     at: usize,
     request: Request,
 ) -> Result<Response, Problem> {
-    let endpoint = site.endpoints.get(at).ok_or_else(|| Problem::new(NOT_FOUND, "no such endpoint"))?;
+    let endpoint = site.ways.endpoints.get(at).ok_or_else(|| Problem::new(NOT_FOUND, "no such endpoint"))?;
     let engine = site.engine()?;
     let parent = traceparent(request.headers());
     let span = spans::request(endpoint.path, parent.as_ref());
@@ -71,13 +72,15 @@ async fn place<B: Broker>(
         let detail = "the stream of events is nearly full, and the room left is for what was taken in before";
         return Err(Problem::new(ADMISSION_CLOSED, detail).retry_after(FULL_DELAY));
     }
+    let place = Place::of(&request)?;
     let (head, body) = request.into_parts();
     let media_type = media_type(&head.headers, ACCEPTS)?;
     if !is_json(&media_type) {
         return Err(unsupported(&media_type, ACCEPTS));
     }
     let key = Key::of(&head.headers, engine.terms.name, endpoint.path)?;
-    let bytes = body::read(&head.headers, body).await?;
+    let bytes = body::read(&head.headers, body, &place).await?;
+    let _under_way = key.as_ref().map(|key| endpoint.in_flight.enter(key)).transpose()?;
     let fresh_id = key.as_ref().map_or_else(|| Uuid::now_v7().to_string(), |key| key.id("aggregate"));
     let outbound = (endpoint.admit)(&bytes, &fresh_id).map_err(refusal)?;
     let kind = outbound.kind;

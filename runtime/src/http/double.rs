@@ -18,11 +18,12 @@ use tower::ServiceExt;
 use crate::core::broker::{Broker, Delivery, Message, PublishError, Stored, Stream};
 use crate::core::engine::Engine;
 use crate::handler::{Bindings, Handler};
-use crate::http::server::{self, Site};
+use crate::http::server::{self, Site, Ways};
 use crate::readiness::Readiness;
+use crate::sequel::Sequel;
 use crate::state::Unavailable;
 use crate::subject::Subject;
-use crate::{Breaker, Contract, Endpoint, Event, Failure, Fault, Payload};
+use crate::{Breaker, Contract, Effects, Endpoint, Event, Failure, Fault, Payload, View};
 
 #[derive(Default)]
 pub(crate) struct Memory {
@@ -136,6 +137,13 @@ impl Broker for Memory {
     }
 }
 
+impl Sequel for Memory {
+    async fn at(&self, stream: Stream, sequence: u64) -> Result<Option<Stored>, Unavailable> {
+        tokio::task::yield_now().await;
+        Ok(self.all(stream).into_iter().find(|one| one.sequence == sequence))
+    }
+}
+
 /// An order, as the tests have it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct OrderPlaced {
@@ -179,8 +187,9 @@ impl Payload for OrderSeen {
 pub(crate) const CONTRACT: Contract<OrderPlaced, OrderSeen> =
     Contract::new("watcher", "Sees orders.").breaker(Breaker::after(5));
 
-/// Amounts decide what becomes of an order: 500 fails, 422 is rejected, 13 panics, 1000 takes 50 ms.
-async fn see(_: &(), event: Event<OrderPlaced>) -> Result<OrderSeen, Failure> {
+/// Amounts decide what becomes of an order: 500 fails, 422 is rejected, 13 panics, 1000 takes 50 ms, 2 is seen twice, 3 is
+/// seen as another order, 4 as two others, 5 not at all.
+async fn see(_: &(), event: Event<OrderPlaced>) -> Result<Effects<OrderSeen>, Failure> {
     match event.data.amount {
         500 => return Err(Failure::retry_after(Duration::from_secs(7), "the shop is shut")),
         422 => return Err(Failure::reject("nobody sells that")),
@@ -188,7 +197,27 @@ async fn see(_: &(), event: Event<OrderPlaced>) -> Result<OrderSeen, Failure> {
         1000 => tokio::time::sleep(Duration::from_millis(50)).await,
         _ => {}
     }
-    Ok(OrderSeen { order_id: event.data.order_id })
+    let seen = |order_id: &str| OrderSeen { order_id: order_id.into() };
+    let own = event.data.order_id.as_str();
+    Ok(match event.data.amount {
+        2 => Effects::emit(seen(own)).and_emit(seen(own)),
+        3 => Effects::emit(seen("other")),
+        4 => Effects::emit(seen("other")).and_emit(seen("another")),
+        5 => Effects::none(),
+        _ => Effects::emit(seen(own)),
+    })
+}
+
+/// What `GET /orders/{id}` tells.
+#[derive(Serialize)]
+struct Shown {
+    order_id: String,
+    amount: u32,
+}
+
+fn look(order_id: &str, events: &[Event<OrderPlaced>]) -> Option<Shown> {
+    let amount = events.first()?.data.amount;
+    Some(Shown { order_id: order_id.into(), amount })
 }
 
 /// The body of `POST /orders`.
@@ -217,7 +246,14 @@ where
     H: for<'a> Handler<'a, (), OrderPlaced, OrderSeen, Form>,
     Form: 'static,
 {
-    let broker = Arc::new(Memory::default());
+    engine_on(Arc::default(), handler)
+}
+
+fn engine_on<H, Form>(broker: Arc<Memory>, handler: H) -> (Arc<Memory>, Arc<Engine<Memory>>)
+where
+    H: for<'a> Handler<'a, (), OrderPlaced, OrderSeen, Form>,
+    Form: 'static,
+{
     let bindings = Bindings::new(CONTRACT, (), handler);
     let (engine, publishing) = Engine::new(bindings, Arc::clone(&broker), CancellationToken::new());
     tokio::spawn(publishing);
@@ -242,7 +278,11 @@ pub(crate) fn delivery(payload: &str, subject: Subject, headers: Vec<(String, St
 
 /// A site with a trigger and `POST /orders`, its engine there or still to come.
 pub(crate) fn site(connected: bool) -> (Arc<Memory>, Site<Memory>) {
-    let (broker, engine) = engine(see);
+    site_on(Arc::default(), connected)
+}
+
+fn site_on(broker: Arc<Memory>, connected: bool) -> (Arc<Memory>, Site<Memory>) {
+    let (broker, engine) = engine_on(broker, see);
     let slot = Arc::new(OnceLock::new());
     if connected {
         let _ = slot.set(engine);
@@ -251,7 +291,10 @@ pub(crate) fn site(connected: bool) -> (Arc<Memory>, Site<Memory>) {
         terms: CONTRACT.terms(),
         version: "1.2.3",
         engine: slot,
-        endpoints: vec![Endpoint::post("/orders", place)],
+        ways: Ways {
+            endpoints: vec![Endpoint::post("/orders", place)],
+            views: vec![View::of("/orders", look)],
+        },
         trigger: true,
         readiness: Readiness::waiting_for(&["broker"]),
         metrics: Arc::new(|| "jetlag_slots 64\n".into()),
@@ -303,6 +346,12 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(connected: bool) -> Self {
         let (broker, site) = site(connected);
+        Self { broker, router: server::router(site, &TaskTracker::new()) }
+    }
+
+    /// Another process of the same function at the same broker.
+    pub(crate) fn beside(&self) -> Self {
+        let (broker, site) = site_on(Arc::clone(&self.broker), true);
         Self { broker, router: server::router(site, &TaskTracker::new()) }
     }
 

@@ -1,7 +1,7 @@
 //! What is around every request: its time, its panics, its share of the process, and a count of it.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
@@ -21,31 +21,71 @@ const TOO_MANY_DELAY: Duration = Duration::from_secs(1);
 /// How long one request may take, its body included.
 pub(crate) const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 
+/// The most bytes that the bodies of all of them may have together; a request whose body would be one too many is sent away.
+pub(crate) const BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// The share of the process that requests may take.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     places: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
 }
 
 /// A request's place, held until it is dropped: by whatever works on the request, even if its client has gone.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
-    _permit: Arc<OwnedSemaphorePermit>,
+pub(crate) struct Place(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    _permit: OwnedSemaphorePermit,
+    all: Arc<Semaphore>,
+    bytes: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(REQUESTS_MAX)) }
+        let places = Arc::new(Semaphore::new(REQUESTS_MAX));
+        Self { places, bytes: Arc::new(Semaphore::new(BODIES_BYTES_MAX)) }
+    }
+}
+
+impl Place {
+    /// The place of `request`, which has one behind [`bound`].
+    pub(crate) fn of(request: &Request) -> Result<Self, Problem> {
+        let place = request.extensions().get::<Self>();
+        place.cloned().ok_or_else(|| Problem::new(INTERNAL, "a request without a place"))
+    }
+
+    /// Makes room for so many bytes more of its body, if there is room.
+    pub(crate) fn make_room(&self, bytes: usize) -> Result<(), Problem> {
+        let Held { all, bytes: held, .. } = &*self.0;
+        let more =
+            u32::try_from(bytes).ok().and_then(|more| Arc::clone(all).try_acquire_many_owned(more).ok());
+        let Some(more) = more else {
+            let detail = format!("the bodies that are being worked on have {BODIES_BYTES_MAX} bytes");
+            return Err(Problem::new(TOO_MANY, detail).retry_after(TOO_MANY_DELAY));
+        };
+        let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+        match held.as_mut() {
+            Some(held) => held.merge(more),
+            None => *held = Some(more),
+        }
+        Ok(())
     }
 }
 
 /// Lets a request in if there is a place for it, for [`REQUEST_LIMIT`] at most.
-pub(crate) async fn bound(State(limits): State<Limits>, mut request: Request, next: Next) -> Response {
-    let Ok(permit) = limits.places.try_acquire_owned() else {
+pub(crate) async fn bound(
+    State(Limits { places, bytes }): State<Limits>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Ok(permit) = places.try_acquire_owned() else {
         let detail = format!("{REQUESTS_MAX} requests are being worked on");
         return Problem::new(TOO_MANY, detail).retry_after(TOO_MANY_DELAY).into_response();
     };
-    request.extensions_mut().insert(Place { _permit: Arc::new(permit) });
+    let held = Held { _permit: permit, all: bytes, bytes: Mutex::default() };
+    request.extensions_mut().insert(Place(Arc::new(held)));
     match tokio::time::timeout(REQUEST_LIMIT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {

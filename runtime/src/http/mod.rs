@@ -2,17 +2,26 @@
 //!
 //! Only this module imports the HTTP server, and it never imports the broker's client.
 
+mod batch;
 mod body;
 mod claim;
 pub(crate) mod cloudevent;
+mod connection;
 mod door;
 #[cfg(test)]
 pub(crate) mod double;
 mod guard;
+mod openapi;
+mod outgoing;
 mod probes;
 mod problem;
+mod reply;
 pub(crate) mod server;
 mod trigger;
+mod ways;
+mod window;
+
+pub(crate) use claim::InFlight;
 
 #[cfg(feature = "testing")]
 pub(crate) use cloudevent::read_any as cloud_events;

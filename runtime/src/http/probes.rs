@@ -1,4 +1,4 @@
-//! Whether the process lives, whether it should be given work, and its metrics.
+//! Whether the process lives, whether it should be given work, its metrics, and what it answers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::core::broker::Broker;
 use crate::event::rfc3339;
+use crate::http::openapi;
 use crate::http::server::Site;
 use crate::readiness::Condition;
 
@@ -46,18 +47,19 @@ struct Breaker {
 }
 
 /// The paths that [`routes`] answers.
-pub(crate) const PATHS: [&str; 5] =
-    ["/health", "/health/liveness", "/ready", "/health/readiness", "/metrics"];
+pub(crate) const PATHS: [&str; 6] =
+    ["/health", "/health/liveness", "/ready", "/health/readiness", "/metrics", openapi::PATH];
 
 /// The routes that are answered whatever else happens. They are under no limit but the server's own.
 pub(crate) fn routes<B: Broker>() -> Router<Arc<Site<B>>> {
-    let [health, liveness_path, ready, readiness_path, metrics_path] = PATHS;
+    let [health, liveness_path, ready, readiness_path, metrics_path, document] = PATHS;
     Router::new()
         .route(health, get(liveness::<B>))
         .route(liveness_path, get(liveness::<B>))
         .route(ready, get(readiness::<B>))
         .route(readiness_path, get(readiness::<B>))
         .route(metrics_path, get(metrics::<B>))
+        .route(document, get(openapi::show::<B>))
 }
 
 async fn liveness<B: Broker>(State(site): State<Arc<Site<B>>>) -> Response {

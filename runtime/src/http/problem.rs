@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::Fault;
+use crate::http::batch::Item;
 
 /// The media type of a problem.
 pub(crate) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -15,8 +16,10 @@ pub(crate) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("applicati
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
     kind: Kind,
-    detail: String,
-    errors: Vec<Fault>,
+    // Boxed as far as it can be: it is what nearly everything here may give instead of what was asked for.
+    detail: Box<str>,
+    errors: Box<[Fault]>,
+    outcomes: Box<[Item]>,
     retry_after: Option<Duration>,
     accepts: Option<&'static str>,
 }
@@ -44,6 +47,8 @@ pub(crate) const UNSUPPORTED_MEDIA_TYPE: Kind =
     Kind::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body is of another kind");
 pub(crate) const INCOMPLETE: Kind =
     Kind::new(StatusCode::BAD_REQUEST, "incomplete", "The body did not come whole");
+pub(crate) const TOO_SLOW: Kind =
+    Kind::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "The body did not come in time");
 pub(crate) const NOT_JSON: Kind = Kind::new(StatusCode::BAD_REQUEST, "not_json", "The body is not JSON");
 pub(crate) const NOT_AN_EVENT: Kind =
     Kind::new(StatusCode::BAD_REQUEST, "not_an_event", "The body is not an event");
@@ -76,9 +81,26 @@ pub(crate) const FAILED: Kind = Kind::new(StatusCode::SERVICE_UNAVAILABLE, "fail
 pub(crate) const RELEASED: Kind =
     Kind::new(StatusCode::SERVICE_UNAVAILABLE, "released", "The event was not attempted");
 
+pub(crate) const KEY_IN_FLIGHT: Kind = Kind::new(
+    StatusCode::CONFLICT,
+    "idempotency_key_in_flight",
+    "A request with this Idempotency-Key is under way",
+);
+pub(crate) const BATCH_UNFINISHED: Kind =
+    Kind::new(StatusCode::SERVICE_UNAVAILABLE, "batch_unfinished", "Not every event of the batch is done");
+pub(crate) const BATCH_REFUSED: Kind =
+    Kind::new(StatusCode::UNPROCESSABLE_ENTITY, "batch_refused", "Not every event of the batch was taken");
+
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), retry_after: None, accepts: None }
+        Self {
+            kind,
+            detail: detail.into().into_boxed_str(),
+            errors: Box::default(),
+            outcomes: Box::default(),
+            retry_after: None,
+            accepts: None,
+        }
     }
 
     /// A problem of a request that can be mended: everything that is wrong with it.
@@ -87,13 +109,32 @@ impl Problem {
             [one] => one.detail.clone(),
             several => format!("{} faults", several.len()),
         };
-        Self { errors, ..Self::new(kind, detail) }
+        Self { errors: errors.into(), ..Self::new(kind, detail) }
     }
 
     /// Says when it may be tried again.
     pub(crate) const fn retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
         self
+    }
+
+    /// Says what became of each event of a batch.
+    pub(crate) fn outcomes(mut self, outcomes: Vec<Item>) -> Self {
+        self.outcomes = outcomes.into();
+        self
+    }
+
+    pub(crate) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn into_detail(self) -> String {
+        self.detail.into()
+    }
+
+    /// Whole seconds, rounded up: earlier would be too early, and 0 would be at once.
+    pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after.map(|delay| (delay.as_secs() + u64::from(delay.subsec_nanos() > 0)).max(1))
     }
 
     /// Says which media types are taken.
@@ -112,6 +153,8 @@ struct Body<'a> {
     code: &'static str,
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     errors: &'a [Fault],
+    #[serde(skip_serializing_if = "<[Item]>::is_empty")]
+    outcomes: &'a [Item],
 }
 
 impl IntoResponse for Problem {
@@ -124,6 +167,7 @@ impl IntoResponse for Problem {
             detail: &self.detail,
             code,
             errors: &self.errors,
+            outcomes: &self.outcomes,
         };
         // Text and numbers only: it always serialises.
         let json = serde_json::to_vec(&body).unwrap_or_default();
@@ -131,10 +175,8 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(delay) = self.retry_after {
-            // Whole seconds, rounded up: earlier would be too early, and 0 would be at once.
-            let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        if let Some(seconds) = self.retry_after_seconds() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(media_types) = self.accepts {
             headers.insert("accept-post", HeaderValue::from_static(media_types));

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Extension, Request, State};
-use axum::http::StatusCode;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
@@ -14,31 +14,48 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::core::broker::{Broker, Delivery, Stream};
-use crate::core::engine::Engine;
+use crate::core::engine::{Engine, RELEASE_DELAY};
 use crate::core::inbound::Inbound;
 use crate::core::judge::Disposition;
 use crate::core::life::handle;
 use crate::failure::Reason;
+use crate::http::batch::{self, BATCHED};
 use crate::http::body::{self, media_type};
 use crate::http::cloudevent::{CloudEvent, STRUCTURED};
 use crate::http::guard::Place;
-use crate::http::problem::{FAILED, INTERNAL, Kind, NOT_AN_EVENT, Problem, RELEASED};
+use crate::http::outgoing::Outgoing;
+use crate::http::problem::{FAILED, INTERNAL, Kind, NOT_AN_EVENT, Problem, RELEASED, UNAVAILABLE};
+use crate::http::reply;
 use crate::http::server::Site;
+use crate::sequel::Sequel;
 use crate::subject::Subject;
 use crate::telemetry::spans;
+use crate::telemetry::traceparent::Traceparent;
 use crate::{Terms, headers};
 
 /// What is taken here.
-const ACCEPTS: &str = "application/json, application/cloudevents+json";
-/// The answer's header that tells the outcome where the body must be empty.
+const ACCEPTS: &str = "application/json, application/cloudevents+json, application/cloudevents-batch+json";
+/// The answer's header that tells the outcome where the body must be empty, or is an event.
 const OUTCOME: &str = "jetlag-outcome";
+/// Says that the sender was given what it preferred (RFC 7240).
+const PREFERENCE_APPLIED: &str = "preference-applied";
 
 /// How the event came, and so how it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Article,
     /// Knative takes an answer with a body for a CloudEvent, and calls the delivery failed if it is none.
-    CloudEvent,
+    Binary,
+    Structured,
+}
+
+/// The trace that a request belongs to, as its headers tell it.
+///
+/// Nothing else of the head comes with an event: no header over HTTP instructs the runtime or the broker.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Context {
+    traceparent: Option<Traceparent>,
+    tracestate: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -47,71 +64,103 @@ struct Taken<'a> {
     event_id: &'a str,
 }
 
-/// `POST /`: handles the event in `request`.
-pub(crate) async fn take<B: Broker>(
+/// `POST /`: handles the event in `request`, or each of a batch.
+pub(crate) async fn take<B: Sequel>(
     State(site): State<Arc<Site<B>>>,
     work: TaskTracker,
-    Extension(place): Extension<Place>,
     request: Request,
 ) -> Result<Response, Problem> {
     let engine = Arc::clone(site.engine()?);
-    let (form, inbound) = read(&engine, request).await?;
-    let event_id = inbound.input.envelope.id.clone();
-    // To its end even if the sender goes away: a run that is dropped half-way would leave its commit in doubt, and the
-    // circuit breaker without an answer.
-    let handled = work.spawn(async move {
-        let _place = place;
-        live(&engine, inbound).await
-    });
-    let disposition = handled.await.map_err(|_| Problem::new(INTERNAL, "see the function's log"))?;
-    answer(form, &event_id, disposition)
-}
-
-async fn read<B: Broker>(engine: &Engine<B>, request: Request) -> Result<(Form, Inbound), Problem> {
+    let place = Place::of(&request)?;
     let (head, body) = request.into_parts();
     let media_type = media_type(&head.headers, ACCEPTS)?;
-    let of_request =
-        head.headers.get(headers::TRACEPARENT).and_then(|value| value.to_str().ok()?.parse().ok());
-    let structured = media_type == STRUCTURED;
-    let form =
-        if structured || CloudEvent::is_binary(&head.headers) { Form::CloudEvent } else { Form::Article };
-    if !(structured || media_type == "application/json") {
-        return Err(body::unsupported(&media_type, ACCEPTS));
-    }
-    let bytes = body::read(&head.headers, body).await?;
-    let (bytes, traceparent) = match form {
-        Form::Article => (bytes, of_request),
-        Form::CloudEvent => {
-            let event = if structured {
-                CloudEvent::structured(&bytes)?
-            } else {
-                CloudEvent::binary(&head.headers, &media_type, &bytes)?
-            };
-            let traceparent = event.traceparent().or(of_request);
-            let envelope = event.into_envelope(engine.broker.now())?;
-            let json = envelope.write().map_err(|error| Problem::new(NOT_AN_EVENT, error.to_string()))?;
-            (Bytes::from(json), traceparent)
-        }
+    let form = match media_type.as_str() {
+        BATCHED | STRUCTURED => Form::Structured,
+        "application/json" if CloudEvent::is_binary(&head.headers) => Form::Binary,
+        "application/json" => Form::Article,
+        _ => return Err(body::unsupported(&media_type, ACCEPTS)),
     };
-    let state = head.headers.get(headers::TRACESTATE).and_then(|value| value.to_str().ok());
-    let context = traceparent.map(|traceparent| (headers::TRACEPARENT, traceparent.to_string()));
-    let context = context.into_iter().chain(state.map(|state| (headers::TRACESTATE, state.to_owned())));
-    Ok((form, inbound(&engine.terms, bytes, context)?))
+    let bytes = body::read(&head.headers, body, &place).await?;
+    let context = Context::of(&head.headers);
+    // To its end even if the sender goes away: a run that is dropped half-way would leave its commit in doubt, and the
+    // circuit breaker without an answer.
+    if media_type == BATCHED {
+        let events = batch::split(&bytes)?;
+        drop(bytes);
+        let handled = work.spawn(async move {
+            let _place = place;
+            batch::handle(&engine, events, &context).await
+        });
+        return handled.await.map(batch::answer).map_err(|_| fault());
+    }
+    let inbound = read(&engine, form, &head.headers, &bytes, &context)?;
+    let event_id = inbound.input.envelope.id.clone();
+    let replies = reply::is_wanted(&head.headers);
+    let handled = work.spawn(async move {
+        let _place = place;
+        let cause = inbound.cause.clone();
+        let outcome = outcome(live(&engine, inbound).await)?;
+        let reply = if replies { reply::to(&*engine.broker, &cause).await } else { Ok(None) };
+        // Its effects are there, and nothing but the reply is missing: the same again is not done again.
+        let unread = |why: crate::state::Unavailable| {
+            Problem::new(UNAVAILABLE, why.to_string()).retry_after(RELEASE_DELAY)
+        };
+        reply.map(|reply| (outcome, reply)).map_err(unread)
+    });
+    match handled.await.map_err(|_| fault())?? {
+        (outcome, Some(event)) => replied(form, outcome, &event),
+        (outcome, None) => Ok(taken(form, outcome, &event_id)),
+    }
+}
+
+fn fault() -> Problem {
+    Problem::new(INTERNAL, "see the function's log")
+}
+
+fn read<B: Broker>(
+    engine: &Engine<B>,
+    form: Form,
+    headers: &HeaderMap,
+    bytes: &Bytes,
+    context: &Context,
+) -> Result<Inbound, Problem> {
+    let event = match form {
+        Form::Article => return inbound(&engine.terms, bytes.clone(), context.clone()),
+        Form::Structured => CloudEvent::structured(bytes)?,
+        Form::Binary => CloudEvent::binary(headers, "application/json", bytes)?,
+    };
+    let (json, own) = event.into_inbound(engine.broker.now())?;
+    inbound(&engine.terms, json, context.with(own))
+}
+
+impl Context {
+    fn of(head: &HeaderMap) -> Self {
+        let text = |name| head.get(name).and_then(|value| value.to_str().ok());
+        Self {
+            traceparent: text(headers::TRACEPARENT).and_then(|text| text.parse().ok()),
+            tracestate: text(headers::TRACESTATE).map(str::to_owned),
+        }
+    }
+
+    /// The same around an event that may tell a trace of its own.
+    pub(crate) fn with(&self, own: Option<Traceparent>) -> Self {
+        Self { traceparent: own.or(self.traceparent), tracestate: self.tracestate.clone() }
+    }
+
+    fn into_headers(self) -> Vec<(String, String)> {
+        let parent = self.traceparent.map(|parent| (headers::TRACEPARENT.into(), parent.to_string()));
+        let state = self.tracestate.map(|state| (headers::TRACESTATE.into(), state));
+        parent.into_iter().chain(state).collect()
+    }
 }
 
 /// The event as the core has it when it comes from the stream.
-///
-/// Nothing of the head but the trace's `context` comes with it: no header over HTTP instructs the runtime or the broker.
-fn inbound(
-    terms: &Terms,
-    payload: Bytes,
-    context: impl Iterator<Item = (&'static str, String)>,
-) -> Result<Inbound, Problem> {
+pub(crate) fn inbound(terms: &Terms, payload: Bytes, context: Context) -> Result<Inbound, Problem> {
     let delivery = Delivery {
         stream: Stream::Intake,
         // Not looked at: what comes in this way has the subject that its own envelope says.
         subject: Subject::from_broker(""),
-        headers: context.map(|(name, value)| (name.to_owned(), value)).collect(),
+        headers: context.into_headers(),
         payload,
         sequence: 0,
         time: time::OffsetDateTime::UNIX_EPOCH,
@@ -121,7 +170,8 @@ fn inbound(
     Inbound::read(terms, &delivery).map_err(|unreadable| refusal(unreadable.reason, unreadable.error))
 }
 
-async fn live<B: Broker>(engine: &Engine<B>, mut inbound: Inbound) -> Disposition {
+/// Handles one event to its end.
+pub(crate) async fn live<B: Broker>(engine: &Engine<B>, mut inbound: Inbound) -> Disposition {
     let span = spans::process(&engine.terms, &mut inbound);
     async {
         let began = Instant::now();
@@ -133,22 +183,39 @@ async fn live<B: Broker>(engine: &Engine<B>, mut inbound: Inbound) -> Dispositio
     .await
 }
 
-fn answer(form: Form, event_id: &str, disposition: Disposition) -> Result<Response, Problem> {
+/// What the sender is told of `disposition`: its name, or why the event is not done with.
+pub(crate) fn outcome(disposition: Disposition) -> Result<&'static str, Problem> {
     let outcome = disposition.outcome();
     match disposition {
-        Disposition::Ack { .. } => {
-            let head = [(OUTCOME, outcome)];
-            Ok(match form {
-                Form::Article => {
-                    (StatusCode::ACCEPTED, head, Json(Taken { outcome, event_id })).into_response()
-                }
-                Form::CloudEvent => (StatusCode::ACCEPTED, head).into_response(),
-            })
-        }
+        Disposition::Ack { .. } => Ok(outcome),
         Disposition::Retry { after, error } => Err(Problem::new(FAILED, error).retry_after(after)),
         Disposition::Release { after, why } => Err(Problem::new(RELEASED, why).retry_after(after)),
         Disposition::DeadLetter { reason, error } => Err(refusal(reason, error)),
     }
+}
+
+fn taken(form: Form, outcome: &'static str, event_id: &str) -> Response {
+    let head = [(OUTCOME, outcome)];
+    match form {
+        Form::Article => (StatusCode::ACCEPTED, head, Json(Taken { outcome, event_id })).into_response(),
+        Form::Binary | Form::Structured => (StatusCode::ACCEPTED, head).into_response(),
+    }
+}
+
+/// The one event that followed, in the mode in which its cause came.
+fn replied(form: Form, outcome: &'static str, event: &Outgoing) -> Result<Response, Problem> {
+    let head = [(OUTCOME, outcome), (PREFERENCE_APPLIED, reply::REPLY)];
+    Ok(match form {
+        Form::Article | Form::Binary => {
+            let (attributes, body) = event.binary();
+            (StatusCode::OK, head, attributes, body).into_response()
+        }
+        Form::Structured => {
+            let body = event.structured().map_err(|error| Problem::new(INTERNAL, error.to_string()))?;
+            let kind = [(header::CONTENT_TYPE, HeaderValue::from_static(STRUCTURED))];
+            (StatusCode::OK, head, kind, body).into_response()
+        }
+    })
 }
 
 /// The answer to an event that no retry mends.

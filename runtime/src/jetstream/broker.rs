@@ -16,6 +16,7 @@ use crate::core::broker::{Broker, Keep, Message, PublishError, Stored, Stream};
 use crate::jetstream::api::{ANSWER_TIMEOUT, ApiError, Caller, RequestFailed, request};
 use crate::jetstream::link::Link;
 use crate::jetstream::taking::Taking;
+use crate::sequel::Sequel;
 use crate::state::Unavailable;
 use crate::subject::Subject;
 use crate::{event, topology};
@@ -125,6 +126,18 @@ impl JetStream {
         }
     }
 
+    /// Unlike a direct read, which any replica answers as far as it has come, this one is answered by the leader.
+    async fn ask_leader(
+        &self,
+        stream: Stream,
+        ask: &serde_json::Value,
+    ) -> Result<Option<Stored>, Unavailable> {
+        self.connected().await.map_err(Unavailable)?;
+        let subject = format!("$JS.API.STREAM.MSG.GET.{}", Self::name(stream));
+        let answer = request(&self.caller, &subject, None, ask.to_string().into()).await;
+        stored_at_leader(&answer.map_err(|failed| Unavailable(failed.to_string()))?.payload)
+    }
+
     /// Sends what is answered to nobody; a broker that takes nothing must not stop the process.
     async fn send(&self, subject: &str, payload: Bytes) {
         let sent =
@@ -231,13 +244,7 @@ impl Broker for JetStream {
     }
 
     async fn last_at_leader(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
-        self.connected().await.map_err(Unavailable)?;
-        // Unlike a direct read, which any replica answers as far as it has come, this one is answered by the leader.
-        let ask = serde_json::json!({"last_by_subj": subject.as_str()}).to_string();
-        let stream = Self::name(stream);
-        let answer =
-            request(&self.caller, &format!("$JS.API.STREAM.MSG.GET.{stream}"), None, ask.into()).await;
-        stored_at_leader(&answer.map_err(|failed| Unavailable(failed.to_string()))?.payload)
+        self.ask_leader(stream, &serde_json::json!({"last_by_subj": subject.as_str()})).await
     }
 
     async fn ack(&self, receipt: &Arc<str>) {
@@ -271,6 +278,12 @@ impl Broker for JetStream {
 
     fn now(&self) -> OffsetDateTime {
         OffsetDateTime::now_utc()
+    }
+}
+
+impl Sequel for JetStream {
+    async fn at(&self, stream: Stream, sequence: u64) -> Result<Option<Stored>, Unavailable> {
+        self.ask_leader(stream, &serde_json::json!({"seq": sequence})).await
     }
 }
 

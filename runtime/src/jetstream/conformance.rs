@@ -87,6 +87,7 @@ impl RealRig {
             breaker: None,
             scaling: ScalingDescription::default(),
             endpoints: vec![],
+            views: vec![],
             variables: vec![],
         };
         let sizing = Sizing {

@@ -83,7 +83,10 @@ async fn of_requests_at_the_same_time_with_one_key_one_becomes_an_order() {
     let client = Client::new(true);
     let bodies: Vec<String> =
         (0..16).map(|at| format!(r#"{{"order_id":"ORD-{}","amount":12}}"#, at % 4)).collect();
-    let answers = futures::future::join_all(bodies.iter().map(|body| keyed(&client, "k", body))).await;
+    // Each at a process of its own: none knows what is under way at another.
+    let clients: Vec<Client> = bodies.iter().map(|_| client.beside()).collect();
+    let requests = clients.iter().zip(&bodies).map(|(client, body)| keyed(client, "k", body));
+    let answers = futures::future::join_all(requests).await;
     let placed = client.broker.events("orders.placed");
     assert_eq!(placed.len(), 1);
     assert_eq!(answers.iter().filter(|answer| answer.status == 202).count(), 4);
@@ -94,6 +97,29 @@ async fn of_requests_at_the_same_time_with_one_key_one_becomes_an_order() {
             .count(),
         1
     );
+}
+
+#[tokio::test]
+async fn a_key_whose_request_is_under_way_in_this_process_is_told_so_and_is_free_again_after_it() {
+    let client = Client::new(true);
+    let requests = (0..4).map(|_| keyed(&client, "k", ORDER));
+    let mut answers = futures::future::join_all(requests).await;
+    let first = answers.remove(0);
+    assert_eq!(first.status, 202, "{first:?}");
+    for answer in answers {
+        assert_eq!(answer.refused(), (409, "idempotency_key_in_flight".into()));
+        assert_eq!(answer.header("retry-after"), "1");
+    }
+    let again = keyed(&client, "k", ORDER).await;
+    assert_eq!((again.status, &again.text, again.header("idempotent-replayed")), (202, &first.text, "true"));
+    // One whose client goes away keeps nobody out.
+    let sender = keyed(&client, "gone", r#"{"order_id":"ORD-2","amount":1}"#);
+    tokio::select! {
+        biased;
+        _ = sender => panic!("the broker waits a turn"),
+        () = std::future::ready(()) => {}
+    }
+    assert_eq!(keyed(&client, "gone", r#"{"order_id":"ORD-2","amount":1}"#).await.status, 202);
 }
 
 #[tokio::test]

@@ -177,9 +177,7 @@ async fn a_cloud_event_that_is_not_whole_is_refused() {
 #[tokio::test]
 async fn other_bodies_are_refused_with_what_is_taken() {
     let client = Client::new(true);
-    for media_type in
-        ["text/plain", "application/cloudevents-batch+json", "application/json; charset=latin1", ""]
-    {
+    for media_type in ["text/plain", "application/cloudevents+avro", "application/json; charset=latin1", ""] {
         let answer = client.post("/", &[("content-type", media_type)], event("e", 1)).await;
         assert_eq!(answer.refused(), (415, "unsupported_media_type".into()), "{media_type}");
         assert_eq!(answer.header("accept-post"), ACCEPTS);
@@ -202,4 +200,152 @@ async fn a_run_goes_on_when_its_sender_has_gone() {
         }
     };
     tokio::time::timeout(REQUEST_LIMIT, committed).await.expect("it is committed");
+}
+
+fn cloud_event(id: &str, amount: u32) -> String {
+    format!(
+        r#"{{"specversion":"1.0","id":"{id}","source":"/shop","type":"orders.placed","subject":"ORD-1","data":{{"order_id":"ORD-1","amount":{amount}}}}}"#
+    )
+}
+
+const REPLY: (&str, &str) = ("prefer", "reply");
+const STRUCTURED_HEAD: (&str, &str) = ("content-type", "application/cloudevents+json");
+
+#[tokio::test]
+async fn a_sender_who_asks_is_answered_with_the_one_event_and_again_with_the_same() {
+    let client = Client::new(true);
+    let data = r#"{"order_id":"ORD-1","amount":1}"#;
+    let head = [&binary("e-1", "orders.placed")[..], &[REPLY, ("traceparent", TRACEPARENT)]].concat();
+    let first = client.post("/", &head, data).await;
+    assert_eq!((first.status, first.text.as_str()), (200, r#"{"order_id":"ORD-1"}"#));
+    for (name, value) in [
+        ("jetlag-outcome", "success"),
+        ("preference-applied", "reply"),
+        ("content-type", "application/json"),
+        ("ce-specversion", "1.0"),
+        ("ce-type", "orders.seen"),
+        ("ce-source", "/jetlag/watcher"),
+        ("ce-subject", "ORD-1"),
+        ("ce-partitionkey", "ORD-1"),
+        ("ce-traceparent", TRACEPARENT),
+    ] {
+        assert_eq!(first.header(name), value, "{name}");
+    }
+    let [seen] = client.broker.events("orders.seen").try_into().unwrap();
+    let seen = crate::Envelope::read(&seen.payload).unwrap();
+    assert_eq!(first.header("ce-id"), seen.id);
+    assert_eq!(first.header("ce-time"), crate::rfc3339(seen.timestamp));
+
+    let again = client.post("/", &head, data).await;
+    assert_eq!((again.status, &again.text, again.header("jetlag-outcome")), (200, &first.text, "duplicate"));
+    let attributes = |answer: &crate::http::double::Answer| {
+        let mut all: Vec<(String, String)> = answer
+            .headers
+            .iter()
+            .filter(|(name, _)| name.as_str().starts_with("ce-"))
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+            .collect();
+        all.sort();
+        all
+    };
+    assert_eq!(attributes(&again), attributes(&first));
+
+    let structured = client.post("/", &[STRUCTURED_HEAD, REPLY], cloud_event("e-1", 1)).await;
+    assert_eq!((structured.status, structured.header("content-type")), (200, "application/cloudevents+json"));
+    assert_eq!(
+        (&structured.json()["id"], &structured.json()["data"]["order_id"]),
+        (&seen.id.into(), &"ORD-1".into())
+    );
+    let article = client.post("/", &[REPLY], event("e-1", 1)).await;
+    assert_eq!((article.status, &article.text, attributes(&article)), (200, &first.text, attributes(&first)));
+    // Nobody who does not ask is answered with an event.
+    assert_eq!(client.post("/", &[], event("e-1", 1)).await.status, 202);
+}
+
+#[tokio::test]
+async fn none_or_several_events_are_no_reply_and_one_of_another_aggregate_is() {
+    let client = Client::new(true);
+    // Amounts as the double has them: seen twice, as another order, as two others, not at all.
+    for (amount, replied) in [(2, None), (3, Some("other")), (4, None), (5, None)] {
+        let id = format!("e-{amount}");
+        for _ in 0..2 {
+            // What stands behind it in the stream is another's.
+            assert_eq!(
+                client.post("/", &[], event(&format!("x-{}", uuid::Uuid::new_v4()), 1)).await.status,
+                202
+            );
+            let answer = client.post("/", &[STRUCTURED_HEAD, REPLY], cloud_event(&id, amount)).await;
+            let subject =
+                (answer.status == 200).then(|| answer.json()["subject"].as_str().unwrap().to_owned());
+            assert_eq!(subject.as_deref(), replied, "{amount}: {answer:?}");
+            assert_eq!(answer.status, if replied.is_some() { 200 } else { 202 });
+        }
+    }
+    // A refusal is one, whatever the sender prefers.
+    assert_eq!(client.post("/", &[REPLY], event("bad", 422)).await.refused(), (422, "rejected".into()));
+}
+
+const BATCHED_HEAD: (&str, &str) = ("content-type", "application/cloudevents-batch+json");
+
+async fn push_batch(client: &Client, events: &[String]) -> crate::http::double::Answer {
+    client.post("/", &[BATCHED_HEAD, REPLY], format!("[{}]", events.join(","))).await
+}
+
+fn outcomes(answer: &crate::http::double::Answer) -> Vec<(String, u64, String)> {
+    let items = answer.json()["outcomes"].as_array().unwrap().clone();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or("?").to_owned();
+    items.iter().map(|i| (text(&i["id"]), i["status"].as_u64().unwrap(), text(&i["outcome"]))).collect()
+}
+
+#[tokio::test]
+async fn each_event_of_a_batch_has_its_outcome_and_the_status_says_what_to_do_with_the_whole() {
+    let item = |id: &str, status, outcome: &str| (id.to_owned(), status, outcome.to_owned());
+    let client = Client::new(true);
+    let done = push_batch(&client, &[cloud_event("a", 1), cloud_event("b", 2), cloud_event("a", 1)]).await;
+    assert_eq!(done.status, 202, "{done:?}");
+    let mut told = outcomes(&done);
+    told.sort();
+    assert_eq!(told, [item("a", 202, "duplicate"), item("a", 202, "success"), item("b", 202, "success")]);
+    assert_eq!(client.broker.events("orders.seen").len(), 3);
+
+    // As long as something may be sent again, that is what the sender is told.
+    let odd = r#"{"specversion":"1.0","id":"odd"}"#.to_owned();
+    let mixed = [cloud_event("a", 1), cloud_event("later", 500), cloud_event("never", 422), odd, "7".into()];
+    let unfinished = push_batch(&client, &mixed).await;
+    assert_eq!(unfinished.refused(), (503, "batch_unfinished".into()));
+    assert_eq!(unfinished.header("retry-after"), "7");
+    assert_eq!(
+        outcomes(&unfinished),
+        [
+            item("a", 202, "duplicate"),
+            item("later", 503, "failed"),
+            item("never", 422, "rejected"),
+            item("odd", 400, "not_an_event"),
+            item("?", 400, "not_an_event"),
+        ]
+    );
+    assert!(unfinished.json()["outcomes"][4]["id"].is_null());
+    assert_eq!(unfinished.json()["outcomes"][1]["retry_after"], 7);
+    // Once only refusals are left, it is over.
+    let refused =
+        push_batch(&client, &[cloud_event("a", 1), cloud_event("c", 1), cloud_event("never", 422)]).await;
+    assert_eq!(refused.refused(), (422, "batch_refused".into()));
+    assert_eq!(refused.header("retry-after"), "");
+    assert_eq!(outcomes(&refused)[1], item("c", 202, "success"));
+}
+
+#[tokio::test]
+async fn a_batch_that_is_none_is_refused_as_a_whole_and_an_empty_one_is_done() {
+    let client = Client::new(true);
+    for body in ["", "{", "{}", "[1", "null", &cloud_event("a", 1)] {
+        let answer = client.post("/", &[BATCHED_HEAD], body.to_owned()).await;
+        assert_eq!(answer.refused(), (400, "not_an_event".into()), "{body}");
+    }
+    let many = vec!["1".to_owned(); batch::EVENTS_MAX + 1];
+    assert_eq!(push_batch(&client, &many).await.refused(), (413, "too_large".into()));
+    let deep = "[".repeat(200_000);
+    assert_eq!(client.post("/", &[BATCHED_HEAD], deep).await.refused().0, 400);
+    let empty = push_batch(&client, &[]).await;
+    assert_eq!((empty.status, empty.text.as_str()), (202, r#"{"outcomes":[]}"#));
+    assert_eq!(client.broker.all(Stream::Events).len(), 0);
 }
