@@ -15,6 +15,7 @@
 
 mod api;
 mod applied;
+mod breaker;
 mod chain;
 mod cluster;
 #[path = "../../chaos/customers.rs"]
@@ -54,7 +55,8 @@ mod wishes {
     use std::ops::Range;
 
     pub const CHAIN: Range<usize> = 0..1_040;
-    pub const RETRY: Range<usize> = 1_040..1_060;
+    pub const CLOSING: Range<usize> = 1_040..1_050;
+    pub const RETRY: Range<usize> = 1_050..1_060;
     pub const TROUBLE: Range<usize> = 1_060..3_140;
     pub const OUTAGE: Range<usize> = 3_140..3_460;
     pub const RIGHTS: Range<usize> = 3_460..3_480;
@@ -63,6 +65,8 @@ mod wishes {
 
 /// The seed of the market: the same orders in every run.
 const SEED: u64 = 5;
+/// How much of the timeline is told when a scenario fails.
+const LAST_LOOKS: Duration = Duration::from_secs(60);
 /// How long the whole run may take.
 const RUN_LIMIT: Duration = Duration::from_secs(20 * 60);
 
@@ -92,11 +96,12 @@ async fn main() -> ExitCode {
     };
     let shop = match open(place.clone(), report).await {
         Ok(shop) => shop,
-        Err(why) => return failed_in(&place, &why).await,
+        Err(why) => return failed_in(&place, "", &why).await,
     };
     let wanted = |scenario: u8| only.is_empty() || only.contains(&scenario);
     let outcome = tokio::time::timeout(RUN_LIMIT, scenarios(&shop, &wanted)).await;
     let outcome = outcome.unwrap_or_else(|_| Err(format!("not done after {} s", RUN_LIMIT.as_secs())));
+    let looks = if outcome.is_err() { shop.timeline.changes(LAST_LOOKS) } else { String::new() };
     if let Err(why) = shop.timeline.write(&shop.cluster, &file).await {
         eprintln!("the timeline is not written: {why}");
     }
@@ -113,7 +118,7 @@ async fn main() -> ExitCode {
     println!("timeline: {}", file.display());
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(why) => failed_in(&place, &why).await,
+        Err(why) => failed_in(&place, &looks, &why).await,
     }
 }
 
@@ -157,8 +162,8 @@ fn failed(why: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Tells what the cluster looks like besides.
-async fn failed_in(place: &Place, why: &str) -> ExitCode {
+/// Tells what the cluster looks like besides, and last what was seen of the functions until then.
+async fn failed_in(place: &Place, looks: &str, why: &str) -> ExitCode {
     for arguments in [
         &["get", "pods,scaledobjects,hpa", "-A", "-o", "wide"][..],
         &["get", "events", "-n", cluster::NAMESPACE, "--sort-by=.lastTimestamp"],
@@ -168,5 +173,6 @@ async fn failed_in(place: &Place, why: &str) -> ExitCode {
             Err(error) => eprintln!("{error}"),
         }
     }
+    eprint!("{looks}");
     failed(why)
 }
