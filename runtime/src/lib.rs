@@ -34,6 +34,7 @@ mod telemetry;
 pub mod testing;
 mod token;
 pub mod topology;
+mod trigger;
 mod watch;
 
 pub use core::redrive::NotRedriven;
@@ -61,6 +62,7 @@ pub use scaling::Scaling;
 pub use serve::{DRAIN_MAX, STOP_MAX};
 pub use state::{State, Stored, kind_of};
 pub use subject::{EventSubject, Subject};
+pub use trigger::Trigger;
 
 #[doc(hidden)]
 pub use serde_json::{self, value::RawValue};

@@ -7,14 +7,15 @@ use events::{
     CancelReason, InventoryRejected, OrderCancelled, OrderConfirmed, OrderPlaced, PaymentDeclined,
     PaymentProcessed,
 };
-use jetlag::{Contract, Event, EventKind, Failure};
+use jetlag::{Contract, Event, EventKind, Failure, Trigger};
 
 pub use place::{NewOrder, place};
 
 /// What this function is to the rest of the system.
 pub const CONTRACT: Contract<Decision, OrderEvent> =
     Contract::new("order", "Takes orders in, and confirms or cancels each when it is decided.")
-        .admits(&[EventKind::of::<OrderPlaced>()]);
+        .admits(&[EventKind::of::<OrderPlaced>()])
+        .trigger(Trigger::Both);
 
 jetlag::one_of! {
     /// What decides an order.

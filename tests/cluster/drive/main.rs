@@ -1,4 +1,4 @@
-//! The real functions in a real Kubernetes, scaled by the real KEDA: tests/cluster/README.md. Started by
+//! The real functions in a real Kubernetes, scaled by the real KEDA and the real Knative: tests/cluster/README.md. Started by
 //! tests/cluster/run, in the network of the cluster's node.
 
 #![allow(
@@ -16,11 +16,13 @@
 mod api;
 mod applied;
 mod breaker;
+mod broker_filter;
 mod chain;
 mod cluster;
 #[path = "../../chaos/customers.rs"]
 mod customers;
 mod decided;
+mod front;
 #[path = "../../chaos/market.rs"]
 mod market;
 mod marks;
@@ -30,6 +32,7 @@ mod patience;
 mod proof;
 mod ready;
 mod report;
+mod requests;
 mod retry;
 mod rights;
 mod shop;
@@ -60,7 +63,11 @@ mod wishes {
     pub const TROUBLE: Range<usize> = 1_060..3_140;
     pub const OUTAGE: Range<usize> = 3_140..3_460;
     pub const RIGHTS: Range<usize> = 3_460..3_480;
-    pub const ALL: usize = 3_480;
+    pub const COLD: Range<usize> = 3_480..3_490;
+    pub const BURST: Range<usize> = 3_490..3_790;
+    pub const COLD_AGAIN: Range<usize> = 3_790..3_800;
+    pub const FILTERED: Range<usize> = 3_800..3_810;
+    pub const ALL: usize = 3_810;
 }
 
 /// The seed of the market: the same orders in every run.
@@ -71,7 +78,7 @@ const LAST_LOOKS: Duration = Duration::from_secs(60);
 const RUN_LIMIT: Duration = Duration::from_secs(20 * 60);
 
 const USAGE: &str =
-    "cluster [--timeline FILE] [SCENARIO 1..7]...   (all of them if none is named; 1 is always run)";
+    "cluster [--timeline FILE] [SCENARIO 1..8]...   (all of them if none is named; 1 is always run)";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -80,7 +87,7 @@ async fn main() -> ExitCode {
     while let Some(argument) = arguments.next() {
         match (argument.as_str(), argument.parse::<u8>()) {
             ("--timeline", _) => file = arguments.next().map(PathBuf::from).unwrap_or(file),
-            (_, Ok(scenario @ 1..=7)) => only.push(scenario),
+            (_, Ok(scenario @ 1..=8)) => only.push(scenario),
             _ => {
                 eprintln!("{USAGE}");
                 return ExitCode::from(64);
@@ -153,6 +160,10 @@ async fn scenarios(shop: &Shop, wanted: &impl Fn(u8) -> bool) -> Result<(), Stri
     }
     if wanted(7) {
         ready::run(shop).await?;
+    }
+    // The last: what served requests until now is taken away for it.
+    if wanted(8) {
+        requests::run(shop).await?;
     }
     verdict::run(shop).await
 }
