@@ -9,6 +9,7 @@ use crate::environment::Environment;
 use crate::kube::identity::{ConfigMap, Labels, Meta, Object};
 use crate::kube::network::{NetworkPolicySpec, PolicyPort, PolicyRule, ServicePort, ServiceSpec};
 use crate::kube::workload::{DisruptionBudgetSpec, Selector};
+use crate::requests::Settled;
 use crate::scaling::scaled_object;
 use crate::shared::account;
 use crate::workload::{Component, PORT, deployment, takes_requests};
@@ -51,7 +52,8 @@ pub(crate) fn objects(function: &Description, deploy: &Deploy) -> (Vec<Document>
     }
     documents.push(metrics(meta(&names::metrics(name)), name));
     documents.push(policy(meta(name), name, deploy, &environment));
-    (documents, environment.faults)
+    let faults = environment.faults.into_iter().chain(Settled::faults(function, deploy)).collect();
+    (documents, faults)
 }
 
 fn budget(meta: Meta, selector: Labels) -> Document {

@@ -4,6 +4,7 @@ use jetlag::Description;
 
 use crate::deploy::{Class, Deploy, Metric, Requests};
 use crate::scaling::seconds;
+use crate::workload::takes_requests;
 
 /// How Knative runs a function that takes requests, everything said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,5 +48,35 @@ impl Settled {
             concurrency: concurrency.unwrap_or(at_a_time),
             timeout_s: timeout.0.as_secs(),
         }
+    }
+
+    /// What is wrong with what `deploy` says of `function`.
+    pub(crate) fn faults(function: &Description, deploy: &Deploy) -> Vec<String> {
+        let name = &function.name;
+        let place = format!("deploy.functions.{name}.knative");
+        let said = deploy.functions.get(name).map(|own| &own.knative);
+        let Some(said) = said.filter(|said| **said != Requests::default()) else { return Vec::new() };
+        if !takes_requests(function) {
+            return vec![format!("{place}: {name} takes no requests")];
+        }
+        let Self { class, metric, min, max, initial, .. } = Self::of(function, deploy);
+        let of_pods = matches!(metric, Metric::Cpu | Metric::Memory);
+        let mut faults = Vec::new();
+        if class == Class::Kpa && of_pods {
+            faults.push(format!("{place}.metric: {} is for the class hpa", metric.annotation()));
+        }
+        if of_pods && said.target.is_none() {
+            faults.push(format!("{place}.target: the metric {} has no default", metric.annotation()));
+        }
+        if max > 0 && min > max {
+            faults.push(format!("{place}: min is {min}, and max {max}"));
+        }
+        if said.target == Some(0) {
+            faults.push(format!("{place}.target: it must be more than 0"));
+        }
+        if initial == 0 {
+            faults.push(format!("{place}.initial: it must be more than 0, or what cannot start takes over"));
+        }
+        faults
     }
 }

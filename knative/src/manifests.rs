@@ -117,3 +117,126 @@ pub fn chart(functions: &[Description], deploy: &Deploy) -> Vec<Page> {
     ]
     .into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use keda::deploy::{BrokerClass, Class, Eventing, FunctionDeploy, Metric, Requests};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn function(trigger: &str, kind: &str) -> Description {
+        serde_json::from_value(json!({
+            "name": "till", "version": "1", "summary": "Takes money.", "reads": "events", "emits": [], "keeps": [],
+            "listens_to": [{"type": kind, "aggregate": "cart", "once_per_aggregate": true}],
+            "admits": [{"type": "cart.left", "aggregate": "cart", "once_per_aggregate": true}],
+            "retry": {"first_delay_ms": 500, "max_delay_ms": 4_000, "max_attempts": 3},
+            "time_limit_ms": 1, "concurrency": 5, "batch": 1, "trigger": trigger,
+            "scaling": {"min": 2, "max": 3, "cooldown_ms": 1_500, "polling_ms": 1},
+        }))
+        .unwrap()
+    }
+
+    fn objects(files: &BTreeMap<PathBuf, String>, path: &str) -> Vec<Value> {
+        serde_yaml::from_multiple(&files[Path::new(path)]).unwrap()
+    }
+
+    fn of(function: Description, deploy: &Deploy) -> BTreeMap<PathBuf, String> {
+        files(&[function], deploy, "../../keda/base").unwrap()
+    }
+
+    #[test]
+    fn what_the_settings_do_not_say_the_contract_says() {
+        let plain = of(function("http", "cart.found"), &Deploy::default());
+        let service = objects(&plain, "serving/till.yaml").remove(0);
+        let template = &service["spec"]["template"];
+        let said =
+            |key: &str| template["metadata"]["annotations"][format!("autoscaling.knative.dev/{key}")].clone();
+        assert_eq!(
+            ["class", "metric", "target", "min-scale", "max-scale", "initial-scale", "scale-down-delay"]
+                .map(said),
+            ["kpa.autoscaling.knative.dev", "concurrency", "5", "2", "3", "1", "2s"].map(Value::from)
+        );
+        let spec = &template["spec"];
+        assert_eq!((&spec["containerConcurrency"], &spec["timeoutSeconds"]), (&json!(5), &json!(90)));
+        assert_eq!(spec["containers"][0]["env"][0], json!({"name": "JETLAG_TRIGGER", "value": "http"}));
+
+        let knative: Requests = serde_json::from_value(json!({
+            "class": "hpa", "metric": "cpu", "target": 80, "min": 1, "max": 7, "scale_down_delay": "5m",
+            "initial": 2, "concurrency": 0, "timeout": "2m"
+        }))
+        .unwrap();
+        assert_eq!((knative.class, knative.metric), (Class::Hpa, Metric::Cpu));
+        let own = FunctionDeploy { knative, ..FunctionDeploy::default() };
+        let deploy = Deploy { functions: BTreeMap::from([("till".to_owned(), own)]), ..Deploy::default() };
+        let tuned = of(function("http", "cart.found"), &deploy);
+        let service = objects(&tuned, "serving/till.yaml").remove(0);
+        let template = &service["spec"]["template"];
+        let said =
+            |key: &str| template["metadata"]["annotations"][format!("autoscaling.knative.dev/{key}")].clone();
+        assert_eq!(
+            ["class", "metric", "target", "min-scale", "max-scale", "initial-scale", "scale-down-delay"]
+                .map(said),
+            ["hpa.autoscaling.knative.dev", "cpu", "80", "1", "7", "2", "300s"].map(Value::from)
+        );
+        assert_eq!(template["spec"]["containerConcurrency"], 0);
+        assert_eq!(template["spec"]["timeoutSeconds"], 120);
+    }
+
+    #[test]
+    fn each_type_of_input_has_a_trigger_and_every_type_has_one_without_a_filter() {
+        let eventing = Eventing {
+            broker: "shop".into(),
+            class: BrokerClass::JetStream,
+            dead_letters: Some("http://letters".into()),
+        };
+        let deploy = Deploy { eventing, ..Deploy::default() };
+        let files = of(function("both", "cart.found"), &deploy);
+        let broker = objects(&files, "eventing/broker.yaml").remove(0);
+        assert_eq!(broker["metadata"]["name"], "shop");
+        assert_eq!(
+            broker["metadata"]["annotations"]["eventing.knative.dev/broker.class"],
+            "NatsJetStreamBroker"
+        );
+        let triggers = objects(&files, "eventing/till.yaml");
+        let names: Vec<&Value> = triggers.iter().map(|trigger| &trigger["metadata"]["name"]).collect();
+        assert_eq!(names, ["till-cart-found", "till-cart-left"]);
+        assert_eq!(triggers[0]["spec"]["filter"], json!({"attributes": {"type": "cart.found"}}));
+        assert_eq!(
+            triggers[0]["spec"]["delivery"],
+            json!({"retry": 2, "backoffPolicy": "exponential", "backoffDelay": "PT0.5S",
+                "deadLetterSink": {"uri": "http://letters"}})
+        );
+        let any = objects(&of(function("both", "*.*"), &deploy), "eventing/till.yaml");
+        assert_eq!(any.len(), 1);
+        assert_eq!(
+            (&any[0]["metadata"]["name"], &any[0]["spec"]["filter"]),
+            (&json!("till-any"), &Value::Null)
+        );
+    }
+
+    #[test]
+    fn a_function_of_the_streams_alone_is_keda_s_and_one_of_requests_alone_is_not() {
+        let paths = |trigger: &str| {
+            let files = of(function(trigger, "cart.found"), &Deploy::default());
+            files.into_keys().filter(|path| path.ends_with("till.yaml")).collect::<Vec<_>>()
+        };
+        assert!(paths("stream").is_empty());
+        assert_eq!(paths("http"), [Path::new("eventing/till.yaml"), Path::new("serving/till.yaml")]);
+        let kinds = |trigger: &str| {
+            let files = keda::files(&[function(trigger, "cart.found")], &Deploy::default()).unwrap();
+            let kinds: Vec<String> = objects(&files, "base/till.yaml")
+                .iter()
+                .filter_map(|object| Some(object["kind"].as_str()?.to_owned()))
+                .filter(|kind| ["Deployment", "ScaledObject"].contains(&kind.as_str()))
+                .collect();
+            kinds
+        };
+        assert_eq!(kinds("stream"), ["Deployment", "ScaledObject"]);
+        assert_eq!(kinds("http"), ["Deployment"]);
+        assert_eq!(kinds("both"), ["Deployment", "ScaledObject", "Deployment"]);
+    }
+}

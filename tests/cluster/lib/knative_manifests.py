@@ -10,8 +10,8 @@ import sys
 SETTINGS = {
     "config-network": {"ingress-class": "lab.ingress.networking.knative.dev"},  # tools/apps/labnet
     "config-domain": {"example.com": ""},
-    # There is no registry that could tell an image's digest.
-    "config-deployment": {"registries-skipping-tag-resolving": "localhost"},
+    # No registry can tell an image's digest here. That of a name without a dot, such as localhost/jetlag/order, is this one.
+    "config-deployment": {"registries-skipping-tag-resolving": "index.docker.io"},
     "config-autoscaler": {"stable-window": "6s", "scale-to-zero-grace-period": "6s"},  # 60s and 30s are too slow to test with
 }
 
