@@ -42,10 +42,10 @@ pub(crate) fn triggers(function: &Description, deploy: &Deploy) -> Vec<Document>
     inputs(function).iter().map(|kind| trigger(function, deploy, kind)).collect()
 }
 
-/// The types that it handles and those that it admits; if it handles every type, that alone.
+/// The types that it handles; if it handles every type, that alone. What it admits from publishers outside comes by the
+/// stream INTAKE or by a path of its own, and is no input.
 fn inputs(function: &Description) -> BTreeSet<&str> {
-    let kinds: BTreeSet<&str> =
-        function.listens_to.iter().chain(&function.admits).map(|kind| kind.name.as_str()).collect();
+    let kinds: BTreeSet<&str> = function.listens_to.iter().map(|kind| kind.name.as_str()).collect();
     if kinds.contains(ANY) { BTreeSet::from([ANY]) } else { kinds }
 }
 

@@ -131,8 +131,9 @@ mod tests {
     fn function(trigger: &str, kind: &str) -> Description {
         serde_json::from_value(json!({
             "name": "till", "version": "1", "summary": "Takes money.", "reads": "events", "emits": [], "keeps": [],
-            "listens_to": [{"type": kind, "aggregate": "cart", "once_per_aggregate": true}],
-            "admits": [{"type": "cart.left", "aggregate": "cart", "once_per_aggregate": true}],
+            "listens_to": [{"type": kind, "aggregate": "cart", "once_per_aggregate": true},
+                {"type": "cart.left", "aggregate": "cart", "once_per_aggregate": true}],
+            "admits": [{"type": "cart.taken", "aggregate": "cart", "once_per_aggregate": true}],
             "retry": {"first_delay_ms": 500, "max_delay_ms": 4_000, "max_attempts": 3},
             "time_limit_ms": 1, "concurrency": 5, "batch": 1, "trigger": trigger,
             "scaling": {"min": 2, "max": 3, "cooldown_ms": 1_500, "polling_ms": 1},

@@ -96,7 +96,7 @@ fn scaling(place: &str, service: &KnativeService, findings: &mut Findings) {
         instead: "the same in spec.template.metadata.annotations".into(),
     });
     let annotations = &service.spec.template.metadata.annotations;
-    let text = |key: &str| annotations.get(&format!("{SCALING}{key}")).map(|value| plain(value));
+    let text = |key: &str| annotations.get(&format!("{SCALING}{key}")).map(plain);
     let number = |key: &str| text(key)?.parse::<u64>().ok();
     let class = text("class").unwrap_or_else(|| KPA.to_owned());
     if let Some(metric) = text("metric") {
@@ -149,8 +149,7 @@ pub(super) fn look_at(
     let Some(function) = function else { return };
     let place = format!("{file}: Trigger {}", trigger.metadata.name);
     let kind = trigger.spec.filter.as_ref().and_then(|filter| filter.attributes.get("type"));
-    let takes: Vec<&str> =
-        function.listens_to.iter().chain(&function.admits).map(|kind| kind.name.as_str()).collect();
+    let takes: Vec<&str> = function.listens_to.iter().map(|kind| kind.name.as_str()).collect();
     let is_strange = kind.is_some_and(|kind| !takes.contains(&"*.*") && !takes.contains(&kind.as_str()));
     findings.add(is_strange, Rule::FilterUnknown, &place, || Texts {
         what: format!(
