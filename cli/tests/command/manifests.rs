@@ -142,7 +142,7 @@ fn the_chart_renders_what_is_for_knative() {
     }
     let is_there =
         |kind: &str, name: &str| whole.iter().any(|object| object.id() == format!("{kind}/{name}"));
-    assert!(is_there("Service", "order") && is_there("Trigger", "order-orders-placed"));
+    assert!(is_there("Service", "order") && is_there("Trigger", "order-payments-processed"));
     assert!(!is_there("Deployment", "order-http") && is_there("ScaledObject", "order"));
 }
 
