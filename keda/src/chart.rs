@@ -10,8 +10,9 @@ use serde::Serialize;
 use crate::contracts::Contracts;
 use crate::deploy::Deploy;
 use crate::document::{Document, literal};
-use crate::environment::Environment;
+use crate::environment::{CHECKSUM_CHARS, Environment};
 use crate::names;
+use crate::parts::Page;
 use crate::values::Values;
 
 /// Chart.yaml.
@@ -43,6 +44,7 @@ pub(crate) fn files<'a>(
     functions: &[Description],
     deploy: &Deploy,
     pages: impl Iterator<Item = (&'a String, &'a Vec<Document>)>,
+    more: &[Page],
     header: &str,
 ) -> BTreeMap<PathBuf, String> {
     let root = PathBuf::from("chart");
@@ -51,7 +53,7 @@ pub(crate) fn files<'a>(
     let chart = Chart {
         api_version: "v2",
         name: "jetlag",
-        description: "Functions on NATS JetStream, scaled by KEDA.",
+        description: "Functions on NATS JetStream, scaled by KEDA and by Knative.",
         r#type: "application",
         version: VERSION,
         app_version: deploy.images.tag.clone(),
@@ -66,6 +68,11 @@ pub(crate) fn files<'a>(
     for (name, documents) in pages {
         let text: Vec<String> = documents.iter().map(Document::template).collect();
         files.insert(templates.join(format!("{name}.yaml")), format!("{header}{}", text.join("---\n")));
+    }
+    for Page { name, condition, documents } in more {
+        let text: Vec<String> = documents.iter().map(Document::template).collect();
+        let text = format!("{header}{{{{- if {condition} }}}}\n{}{{{{- end }}}}\n", text.join("---\n"));
+        files.insert(templates.join(format!("{name}.yaml")), text);
     }
     files
 }
@@ -83,6 +90,11 @@ fn reasons(values: Document) -> Document {
         )
         .because("egress", "What every pod may connect to: DNS and the broker. Rules of a NetworkPolicy.")
         .because("rescue/schedule", "At least every eighth of the horizon.")
+        .because(
+            "knative/serving",
+            "Where Knative Serving is: what takes requests is scaled by them, in place of a Deployment that always runs.",
+        )
+        .because("knative/eventing", "Where Knative Eventing is: a broker, and a trigger for each type of input.")
         .because(
             "functions",
             "What each is told (env), what else it may connect to (egress), and how it is scaled.",
@@ -123,6 +135,14 @@ fn helpers(functions: &[Description], deploy: &Deploy) -> String {
 /// The name of the template that has the content of the ConfigMap of `function`.
 pub(crate) fn config(function: &str) -> String {
     format!("jetlag.config.{function}")
+}
+
+/// A checksum of that content, as an expression.
+pub(crate) fn checksum(function: &str) -> String {
+    format!(
+        "include {:?} . | fromYaml | toJson | sha256sum | trunc {CHECKSUM_CHARS} | quote",
+        config(function)
+    )
 }
 
 fn pretty(value: &serde_json::Value) -> String {

@@ -1,11 +1,15 @@
 //! What contracts cannot know: the `deploy` section of jetlag.yaml. Every setting has a default.
 
+mod knative;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jetlag::topology::Sizing;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use knative::{BrokerClass, Class, Eventing, Metric, Requests, Span};
 
 /// Where functions run, and what of.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -21,6 +25,8 @@ pub struct Deploy {
     pub streams: Streams,
     /// Environment of every function, such as `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub env: BTreeMap<String, String>,
+    /// How events come by Knative Eventing, where it is used.
+    pub eventing: Eventing,
     /// What only one function is told or allowed, by its name.
     pub functions: BTreeMap<String, FunctionDeploy>,
 }
@@ -77,6 +83,8 @@ pub struct FunctionDeploy {
     pub egress: Vec<String>,
     /// What its containers ask for and get at most.
     pub resources: Resources,
+    /// How Knative runs it, where that is used and it takes requests.
+    pub knative: Requests,
 }
 
 /// What a container asks for and gets at most, as Kubernetes writes quantities.
@@ -99,6 +107,7 @@ impl Default for Deploy {
             broker: BrokerPlace::default(),
             streams: Streams::default(),
             env: BTreeMap::new(),
+            eventing: Eventing::default(),
             functions: BTreeMap::new(),
         }
     }

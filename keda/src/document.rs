@@ -11,9 +11,11 @@ const COMMENT_CHARS_MAX: usize = 112;
 
 /// An object as lines of YAML.
 #[derive(Debug, Clone)]
-pub(crate) struct Document {
+pub struct Document {
     lines: Vec<Line>,
     faults: Vec<String>,
+    /// In the chart it is there only where this holds.
+    only_if: Option<&'static str>,
 }
 
 #[derive(Debug, Clone)]
@@ -46,17 +48,17 @@ struct Step {
 
 impl Document {
     /// `object` as it is written.
-    pub(crate) fn of(object: &impl Serialize) -> Self {
+    pub fn of(object: &impl Serialize) -> Self {
         let options = ser_options! { folded_wrap_chars: usize::MAX };
         let (text, faults) = match serde_yaml::to_string_with_options(object, options) {
             Ok(text) => (text, Vec::new()),
             Err(error) => (String::new(), vec![format!("an object cannot be written: {error}")]),
         };
-        Self { lines: lines_of(&text), faults }
+        Self { lines: lines_of(&text), faults, only_if: None }
     }
 
     /// Says above the line at `path` why it is as it is.
-    pub(crate) fn because(mut self, path: &str, reason: &'static str) -> Self {
+    pub fn because(mut self, path: &str, reason: &'static str) -> Self {
         match self.lines.iter_mut().find(|line| line.path.as_deref() == Some(path)) {
             Some(line) => line.reason = Some(reason),
             None => self.faults.push(format!("there is no line {path} to give a reason for: {reason}")),
@@ -65,18 +67,24 @@ impl Document {
     }
 
     /// In the chart, the value of the line at `path` is that of `expression`.
-    pub(crate) fn tunable(self, path: &str, expression: impl Into<String>) -> Self {
+    pub fn tunable(self, path: &str, expression: impl Into<String>) -> Self {
         self.in_chart(path, InChart::Value(expression.into()))
     }
 
     /// In the chart, what is below the line at `path` are these lines.
-    pub(crate) fn tunable_below(self, path: &str, lines: &[String]) -> Self {
+    pub fn tunable_below(self, path: &str, lines: &[String]) -> Self {
         self.in_chart(path, InChart::Below(lines.to_vec()))
     }
 
     /// In the chart, what follows the line at `path` are these lines.
-    pub(crate) fn tunable_after(self, path: &str, lines: &[&str]) -> Self {
+    pub fn tunable_after(self, path: &str, lines: &[&str]) -> Self {
         self.in_chart(path, InChart::Rest(lines.iter().map(|line| (*line).to_owned()).collect()))
+    }
+
+    /// In the chart it is there only where `condition` holds.
+    pub const fn only_if(mut self, condition: &'static str) -> Self {
+        self.only_if = Some(condition);
+        self
     }
 
     fn in_chart(mut self, path: &str, form: InChart) -> Self {
@@ -88,17 +96,25 @@ impl Document {
     }
 
     /// What could not be written.
-    pub(crate) fn faults(&self) -> &[String] {
+    pub fn faults(&self) -> &[String] {
         &self.faults
     }
 
     /// The object with its reasons.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.lines.iter().map(|line| line.reasons() + &line.text + "\n").collect()
     }
 
     /// The object as a template of the chart.
     pub(crate) fn template(&self) -> String {
+        let whole = self.whole_template();
+        match self.only_if {
+            Some(condition) => format!("{{{{- if {condition} }}}}\n{whole}{{{{- end }}}}\n"),
+            None => whole,
+        }
+    }
+
+    fn whole_template(&self) -> String {
         let mut text = String::new();
         let mut replaced: Option<String> = None;
         for line in &self.lines {

@@ -9,9 +9,10 @@ use crate::environment::Environment;
 use crate::kube::identity::{ConfigMap, Labels, Meta, Object};
 use crate::kube::network::{NetworkPolicySpec, PolicyPort, PolicyRule, ServicePort, ServiceSpec};
 use crate::kube::workload::{DisruptionBudgetSpec, Selector};
+use crate::requests::Settled;
 use crate::scaling::scaled_object;
 use crate::shared::account;
-use crate::workload::{Component, PORT, deployment};
+use crate::workload::{Component, PORT, deployment, takes_requests};
 use crate::{chart, names, values};
 
 /// The port under which requests are taken in the cluster.
@@ -26,7 +27,6 @@ pub(crate) fn objects(function: &Description, deploy: &Deploy) -> (Vec<Document>
     let environment = Environment::of(function, deploy);
     let labels = names::labels_of(name);
     let meta = |object: &str| Meta::of(object, &deploy.namespace, &labels);
-    let takes_requests = !function.endpoints.is_empty();
     let content = [format!("{{{{ include {:?} . | nindent 2 }}}}", chart::config(name))];
     let mut documents = vec![
         account(meta(name), deploy),
@@ -41,15 +41,19 @@ pub(crate) fn objects(function: &Description, deploy: &Deploy) -> (Vec<Document>
             documents.push(budget(meta(name), names::selector_of_component(name, Component::Stream.name())));
         }
     }
-    if takes_requests {
-        documents.push(deployment(function, deploy, &environment, Component::Http));
+    if takes_requests(function) {
         let http = names::selector_of_component(name, Component::Http.name());
-        documents.push(budget(meta(&names::http(name)), http.clone()));
-        documents.push(requests(meta(name), http));
+        let always = [
+            deployment(function, deploy, &environment, Component::Http),
+            budget(meta(&names::http(name)), http.clone()),
+            requests(meta(name), http),
+        ];
+        documents.extend(always.map(|document| document.only_if("not .Values.knative.serving")));
     }
     documents.push(metrics(meta(&names::metrics(name)), name));
     documents.push(policy(meta(name), name, deploy, &environment));
-    (documents, environment.faults)
+    let faults = environment.faults.into_iter().chain(Settled::faults(function, deploy)).collect();
+    (documents, faults)
 }
 
 fn budget(meta: Meta, selector: Labels) -> Document {

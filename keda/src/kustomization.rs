@@ -5,17 +5,22 @@ use serde::Serialize;
 /// What `kubectl apply -k` reads first.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Kustomization {
+pub struct Kustomization {
     api_version: &'static str,
     kind: &'static str,
-    pub(crate) resources: Vec<String>,
+    /// Files and directories of objects.
+    pub resources: Vec<String>,
+    /// Parts that are taken in after those.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) patches: Vec<Patch>,
+    pub components: Vec<String>,
+    /// Changes of what is there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub patches: Vec<Patch>,
 }
 
 /// A change of some objects.
 #[derive(Debug, Serialize)]
-pub(crate) struct Patch {
+pub struct Patch {
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,24 +40,25 @@ struct Target {
 
 impl Kustomization {
     /// Of these files and directories.
-    pub(crate) fn of(resources: impl Iterator<Item = String>) -> Self {
+    pub fn of(resources: impl Iterator<Item = String>) -> Self {
         Self {
             api_version: "kustomize.config.k8s.io/v1beta1",
             kind: "Kustomization",
             resources: resources.collect(),
+            components: Vec::new(),
             patches: Vec::new(),
         }
     }
 
     /// A part that an overlay may take in.
-    pub(crate) fn component(resources: impl Iterator<Item = String>) -> Self {
+    pub fn component(resources: impl Iterator<Item = String>) -> Self {
         Self { api_version: "kustomize.config.k8s.io/v1alpha1", kind: "Component", ..Self::of(resources) }
     }
 }
 
 impl Patch {
     /// Puts `value` at `path` of every object of `kind` that `labels` selects.
-    pub(crate) fn replace(
+    pub fn replace(
         kind: &'static str,
         labels: Option<&'static str>,
         path: &str,
@@ -63,7 +69,7 @@ impl Patch {
     }
 
     /// Takes the object away.
-    pub(crate) fn delete(api: &str, kind: &str, name: &str, namespace: &str) -> Self {
+    pub fn delete(api: &str, kind: &str, name: &str, namespace: &str) -> Self {
         let patch = format!(
             "$patch: delete\napiVersion: {api}\nkind: {kind}\nmetadata:\n  name: {name}\n  namespace: {namespace}\n"
         );
@@ -71,7 +77,7 @@ impl Patch {
     }
 
     /// Merges the object in this file into the one that is there.
-    pub(crate) fn merge(path: &str) -> Self {
+    pub fn merge(path: &str) -> Self {
         Self { path: Some(path.to_owned()), target: None, patch: None }
     }
 }

@@ -19,6 +19,8 @@ pub mod lint;
 mod manifests;
 mod names;
 mod overlays;
+pub mod parts;
+mod requests;
 mod scaling;
 mod shared;
 mod values;
@@ -26,5 +28,6 @@ mod workload;
 
 pub use contracts::Contracts;
 pub use deploy::Deploy;
-pub use manifests::{HEADER, Unwritable, files};
+pub use manifests::{HEADER, Unwritable, files, files_with};
+pub use requests::Settled;
 pub use scaling::{generated, lag_threshold};

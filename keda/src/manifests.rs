@@ -9,6 +9,7 @@ use jetlag::permissions::{Permissions, claims_json, server_configuration};
 use crate::deploy::Deploy;
 use crate::document::Document;
 use crate::kustomization::Kustomization;
+use crate::parts::Page;
 use crate::{chart, command, function, names, overlays, shared};
 
 /// How a file begins that is made here, where its form has comments.
@@ -30,6 +31,18 @@ pub struct Unwritable {
 /// # Errors
 /// A function needs a setting that `deploy` does not have, or `deploy` speaks of what is not there.
 pub fn files(functions: &[Description], deploy: &Deploy) -> Result<BTreeMap<PathBuf, String>, Unwritable> {
+    files_with(functions, deploy, &[])
+}
+
+/// The same, with `more` in the chart.
+///
+/// # Errors
+/// A function needs a setting that `deploy` does not have, or `deploy` speaks of what is not there.
+pub fn files_with(
+    functions: &[Description],
+    deploy: &Deploy,
+    more: &[Page],
+) -> Result<BTreeMap<PathBuf, String>, Unwritable> {
     let mut functions = functions.to_vec();
     functions.sort_by(|one, other| one.name.cmp(&other.name));
     let mut faults = names::faults(&functions);
@@ -46,14 +59,15 @@ pub fn files(functions: &[Description], deploy: &Deploy) -> Result<BTreeMap<Path
         faults.extend(wrong);
         pages.insert(function.name.clone(), documents);
     }
-    faults.extend(pages.values().flatten().flat_map(Document::faults).cloned());
+    let of_more = more.iter().flat_map(|page| &page.documents);
+    faults.extend(pages.values().flatten().chain(of_more).flat_map(Document::faults).cloned());
     if !faults.is_empty() {
         return Err(Unwritable { faults });
     }
     let mut files = BTreeMap::new();
     // A chart is installed into a namespace that is there.
     let in_chart = pages.iter().filter(|(name, _)| *name != NAMESPACE);
-    files.extend(chart::files(&functions, deploy, in_chart, HEADER));
+    files.extend(chart::files(&functions, deploy, in_chart, more, HEADER));
     let base = PathBuf::from("base");
     let kustomization = Kustomization::of(pages.keys().map(|name| format!("{name}.yaml")));
     files.extend(pages.iter().map(|(name, documents)| (base.join(format!("{name}.yaml")), page(documents))));
@@ -96,7 +110,7 @@ fn strangers(functions: &[Description], deploy: &Deploy) -> Vec<String> {
         .collect()
 }
 
-fn page(documents: &[Document]) -> String {
+pub(crate) fn page(documents: &[Document]) -> String {
     let texts: Vec<String> = documents.iter().map(Document::text).collect();
     format!("{HEADER}{}", texts.join("---\n"))
 }

@@ -3,6 +3,7 @@
 use jetlag::Description;
 
 use crate::kube::identity::{Labels, labels};
+use crate::workload::takes_requests;
 
 /// What everything is part of.
 pub(crate) const PART_OF: &str = "jetlag";
@@ -21,7 +22,7 @@ const NAME: &str = "app.kubernetes.io/name";
 const COMPONENT: &str = "app.kubernetes.io/component";
 
 /// Labels of everything that belongs to `name`.
-pub(crate) fn labels_of(name: &str) -> Labels {
+pub fn labels_of(name: &str) -> Labels {
     labels([
         (NAME, name),
         ("app.kubernetes.io/part-of", PART_OF),
@@ -35,7 +36,7 @@ pub(crate) fn everything() -> Labels {
 }
 
 /// The same of one of its Deployments.
-pub(crate) fn labels_of_component(name: &str, component: &str) -> Labels {
+pub fn labels_of_component(name: &str, component: &str) -> Labels {
     let mut labels = labels_of(name);
     labels.insert(COMPONENT.into(), component.into());
     labels
@@ -52,7 +53,7 @@ pub(crate) fn selector_of_component(name: &str, component: &str) -> Labels {
 }
 
 /// The Deployment of a function that answers requests.
-pub(crate) fn http(function: &str) -> String {
+pub fn http(function: &str) -> String {
     format!("{function}-http")
 }
 
@@ -74,7 +75,7 @@ pub(crate) fn faults(functions: &[Description]) -> Vec<String> {
             if other.name == name && !std::ptr::eq(other, function) {
                 faults.push(format!("two functions are called {name}"));
             }
-            if !function.endpoints.is_empty() && other.name == http(name) {
+            if takes_requests(function) && other.name == http(name) {
                 let other = &other.name;
                 faults.push(format!(
                     "a function cannot be called {other}: {name} takes requests under that name"

@@ -7,12 +7,13 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::command;
-use crate::deploy::{BrokerPlace, Deploy, Images, Resources, Streams};
+use crate::deploy::{BrokerClass, BrokerPlace, Class, Deploy, Images, Metric, Resources, Streams};
 use crate::egress;
 use crate::environment::Environment;
 use crate::kube::network::PolicyRule;
+use crate::requests::Settled;
 use crate::scaling::{lag_threshold, seconds};
-use crate::workload::HTTP_REPLICAS;
+use crate::workload::{HTTP_REPLICAS, takes_requests};
 
 /// values.yaml.
 #[derive(Debug, Serialize)]
@@ -22,12 +23,23 @@ pub(crate) struct Values {
     streams: Streams,
     egress: Vec<PolicyRule>,
     rescue: RescueValues,
+    knative: KnativeValues,
     functions: BTreeMap<String, FunctionValues>,
 }
 
 #[derive(Debug, Serialize)]
 struct RescueValues {
     schedule: String,
+}
+
+#[derive(Debug, Serialize)]
+struct KnativeValues {
+    serving: bool,
+    eventing: bool,
+    broker: String,
+    broker_class: BrokerClass,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_letters: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -38,12 +50,28 @@ struct FunctionValues {
     #[serde(skip_serializing_if = "Option::is_none")]
     http: Option<HttpValues>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    knative: Option<RequestValues>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     scaling: Option<ScalingValues>,
 }
 
 #[derive(Debug, Serialize)]
 struct HttpValues {
     replicas: u32,
+}
+
+/// How Knative runs it, in the words of its annotations.
+#[derive(Debug, Serialize)]
+struct RequestValues {
+    class: Class,
+    metric: Metric,
+    target: u32,
+    min: u32,
+    max: u32,
+    scale_down_delay_s: u64,
+    initial: u32,
+    concurrency: u32,
+    timeout_s: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,12 +84,12 @@ struct ScalingValues {
 }
 
 /// Of the values of `function`, the one at `path`, as an expression.
-pub(crate) fn of_function(function: &str, path: &str) -> String {
+pub fn of_function(function: &str, path: &str) -> String {
     format!("(index .Values.functions {function:?}).{path}")
 }
 
 /// The image of the program `name`, as an expression.
-pub(crate) fn image(name: &str) -> String {
+pub fn image(name: &str) -> String {
     format!("printf \"%s{name}:%s\" .Values.images.prefix .Values.images.tag")
 }
 
@@ -75,7 +103,8 @@ impl Values {
                 env: environment.own,
                 egress: egress::rules(&environment.places),
                 resources: own.map(|own| own.resources.clone()).unwrap_or_default(),
-                http: (!function.endpoints.is_empty()).then_some(HttpValues { replicas: HTTP_REPLICAS }),
+                http: takes_requests(function).then_some(HttpValues { replicas: HTTP_REPLICAS }),
+                knative: takes_requests(function).then(|| RequestValues::of(&Settled::of(function, deploy))),
                 scaling: reads(function).then(|| ScalingValues {
                     min: function.scaling.min,
                     max: function.scaling.max,
@@ -92,6 +121,13 @@ impl Values {
             streams: deploy.streams,
             egress: egress::common(&deploy.broker.url),
             rescue: RescueValues { schedule: command::schedule(&deploy.streams).0 },
+            knative: KnativeValues {
+                serving: false,
+                eventing: false,
+                broker: deploy.eventing.broker.clone(),
+                broker_class: deploy.eventing.class,
+                dead_letters: deploy.eventing.dead_letters.clone(),
+            },
             functions: functions.iter().map(of_function).collect(),
         }
     }
@@ -107,9 +143,19 @@ impl Values {
     }
 }
 
+impl RequestValues {
+    const fn of(settled: &Settled) -> Self {
+        let Settled { class, metric, target, min, max, scale_down_delay_s, initial, concurrency, timeout_s } =
+            *settled;
+        Self { class, metric, target, min, max, scale_down_delay_s, initial, concurrency, timeout_s }
+    }
+}
+
 /// Whether `function` has consumers, and so something to be scaled on.
 pub(crate) fn reads(function: &Description) -> bool {
-    function.reads == Source::Audit || !function.listens_to.is_empty() || !function.admits.is_empty()
+    let has_inputs =
+        function.reads == Source::Audit || !function.listens_to.is_empty() || !function.admits.is_empty();
+    function.trigger.pulls() && has_inputs
 }
 
 fn shape(name: &str, value: &Value) -> Value {
@@ -117,6 +163,7 @@ fn shape(name: &str, value: &Value) -> Value {
         // Other values may be said here than the defaults have.
         ("env", _) => json!({"type": "object", "additionalProperties": {"type": "string"}}),
         (_, Value::Array(_)) => json!({"type": "array"}),
+        (_, Value::Bool(_)) => json!({"type": "boolean"}),
         (_, Value::Number(_)) => json!({"type": "integer", "minimum": 0}),
         (_, Value::Object(fields)) => {
             let mut properties: Map<String, Value> =

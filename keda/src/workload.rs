@@ -1,10 +1,10 @@
 //! The Deployments of a function: its processes, how they are asked how they are, and how they are stopped.
 
-use jetlag::{Description, VariableDescription};
+use jetlag::{Description, Trigger, VariableDescription};
 
 use crate::deploy::Deploy;
 use crate::document::Document;
-use crate::environment::{CHECKSUM_CHARS, Environment};
+use crate::environment::Environment;
 use crate::function::NAMESPACE;
 use crate::kube::identity::{Meta, Object, labels};
 use crate::kube::pod::{
@@ -15,7 +15,7 @@ use crate::kube::workload::{DeploymentSpec, Selector, Strategy};
 use crate::{chart, names, values};
 
 /// The port of probes, metrics and requests.
-pub(crate) const PORT: u16 = 8080;
+pub const PORT: u16 = 8080;
 /// How long a process may take to stop, in seconds: to finish what it has begun and to send its last answers and spans
 /// (`jetlag::STOP_MAX`), and a margin. A process that is killed costs its inputs a wait and, after some times, suspicion.
 pub(crate) const GRACE_S: u64 = 45;
@@ -41,12 +41,18 @@ pub(crate) enum Component {
 }
 
 impl Component {
+    /// As its label has it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Stream => "stream",
             Self::Http => "http",
         }
     }
+}
+
+/// Whether requests are sent to `function`: to a path of its own, or events that are pushed.
+pub fn takes_requests(function: &Description) -> bool {
+    !function.endpoints.is_empty() || function.trigger.takes_requests()
 }
 
 /// A Deployment of `function`, whose configuration is `environment`.
@@ -101,13 +107,9 @@ pub(crate) fn deployment(
 fn tunables(document: Document, function: &str, is_http: bool) -> Document {
     const CONTAINER: &str = "spec/template/spec/containers/0";
     let value = |path: &str| values::of_function(function, path);
-    let checksum = format!(
-        "include {:?} . | fromYaml | toJson | sha256sum | trunc {CHECKSUM_CHARS} | quote",
-        chart::config(function)
-    );
     let document = document
         .tunable("metadata/namespace", NAMESPACE)
-        .tunable("spec/template/metadata/annotations/checksum/config", checksum)
+        .tunable("spec/template/metadata/annotations/checksum/config", chart::checksum(function))
         .tunable(&format!("{CONTAINER}/image"), format!("{} | quote", values::image(function)))
         .tunable(&format!("{CONTAINER}/resources/requests/cpu"), value("resources.cpu | quote"))
         .tunable(&format!("{CONTAINER}/resources/requests/memory"), value("resources.memory | quote"))
@@ -116,11 +118,10 @@ fn tunables(document: Document, function: &str, is_http: bool) -> Document {
 }
 
 fn container(function: &Description, deploy: &Deploy, is_http: bool) -> Container {
-    let trigger = is_http.then(|| EnvVar::value("JETLAG_TRIGGER", "http"));
-    let secret = |variable: &VariableDescription| {
-        EnvVar::secret(&variable.name, &function.name, variable.default.is_some())
-    };
-    let secrets = function.variables.iter().filter(|variable| variable.secret).map(secret);
+    // Where the contract says another, it is said here what these processes take in.
+    let component = if is_http { Component::Http } else { Component::Stream };
+    let is_said = is_http || function.trigger != Trigger::Stream;
+    let trigger = is_said.then(|| EnvVar::value("JETLAG_TRIGGER", component.name()));
     let resources = deploy.functions.get(&function.name).map(|own| own.resources.clone()).unwrap_or_default();
     Container {
         name: function.name.clone(),
@@ -128,7 +129,7 @@ fn container(function: &Description, deploy: &Deploy, is_http: bool) -> Containe
         args: Vec::new(),
         ports: vec![ContainerPort { name: "http", container_port: PORT }],
         env_from: vec![EnvFrom::config_map(&function.name)],
-        env: trigger.into_iter().chain(secrets).collect(),
+        env: trigger.into_iter().chain(secrets(function)).collect(),
         resources: Quantities::of(&resources),
         startup_probe: Some(Probe::get("/health", 1, 30)),
         liveness_probe: Some(Probe::get("/health", 10, 3)),
@@ -137,6 +138,14 @@ fn container(function: &Description, deploy: &Deploy, is_http: bool) -> Containe
         security_context: ContainerSecurity::default(),
         volume_mounts: vec![Mount { name: "secrets", mount_path: SECRETS, read_only: true }],
     }
+}
+
+/// The variables of `function` that are secret, from its Secret.
+pub(crate) fn secrets(function: &Description) -> Vec<EnvVar> {
+    let secret = |variable: &VariableDescription| {
+        EnvVar::secret(&variable.name, &function.name, variable.default.is_some())
+    };
+    function.variables.iter().filter(|variable| variable.secret).map(secret).collect()
 }
 
 fn reasons(document: Document, is_http: bool) -> Document {

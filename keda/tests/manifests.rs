@@ -193,6 +193,33 @@ fn a_rescue_comes_at_least_every_eighth_of_the_horizon() {
 }
 
 #[test]
+fn what_is_said_to_knative_is_held_against_what_it_takes() {
+    let told = |knative: Value| {
+        let knative: keda::deploy::Requests = serde_json::from_value(knative).unwrap();
+        let own = FunctionDeploy { knative, ..FunctionDeploy::default() };
+        files(&[function("till", &[])], &with("till", own)).map_or_else(|wrong| wrong.faults.len(), |_| 0)
+    };
+    assert_eq!(told(json!({"class": "kpa", "metric": "rps", "target": 100, "min": 3, "max": 3})), 0);
+    assert_eq!(told(json!({"class": "hpa", "metric": "cpu", "target": 80})), 0);
+    assert_eq!(told(json!({"class": "kpa", "metric": "cpu", "target": 80})), 1);
+    assert_eq!(told(json!({"class": "hpa", "metric": "memory"})), 1);
+    // The contract says at least 2 and at most 3.
+    assert_eq!(told(json!({"min": 4})), 1);
+    assert_eq!(told(json!({"max": 1})), 1);
+    assert_eq!(told(json!({"max": 0})), 0, "that is no limit");
+    assert_eq!(told(json!({"target": 0})), 1);
+    assert_eq!(told(json!({"initial": 0})), 1);
+    let mut deaf = function("till", &[]);
+    deaf.endpoints.clear();
+    let own = |min| FunctionDeploy {
+        knative: keda::deploy::Requests { min, ..keda::deploy::Requests::default() },
+        ..FunctionDeploy::default()
+    };
+    assert!(faults(&[deaf.clone()], &with("till", own(Some(1)))).contains("till takes no requests"));
+    assert!(files(&[deaf], &with("till", own(None))).is_ok());
+}
+
+#[test]
 fn everything_that_is_wrong_is_told_at_once() {
     let mut till = function("till", &["PORT"]);
     let mut required: Vec<jetlag::VariableDescription> =

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::handler::Takes;
 use crate::permissions::OPERATIONS;
-use crate::{EventKind, Incoming, Outgoing, Retry, Scaling};
+use crate::{EventKind, Incoming, Outgoing, Retry, Scaling, Trigger};
 
 /// What a function is to the rest of the system: its name, what it listens to (`I`), what it emits (`O`), and how it is
 /// run. Provisioning, permissions, manifests and documents are derived from this one constant.
@@ -70,6 +70,8 @@ pub struct Terms {
     pub durability: Durability,
     /// How many processes an autoscaler runs.
     pub scaling: Scaling,
+    /// Where its inputs come from.
+    pub trigger: Trigger,
 }
 
 /// The stream that a function reads.
@@ -141,6 +143,7 @@ impl<I: Incoming, O: Outgoing> Contract<I, O> {
                 breaker: None,
                 durability: Durability::Default,
                 scaling: Scaling::up_to(PROCESSES_MAX),
+                trigger: Trigger::Stream,
             },
             types: PhantomData,
         }
@@ -208,6 +211,13 @@ impl<I: Incoming, O: Outgoing> Contract<I, O> {
         self
     }
 
+    /// Where its inputs come from: from the streams unless told otherwise. Operators change it by `JETLAG_TRIGGER`, but not
+    /// to `stream` for a function of requests alone, which has no consumers.
+    pub const fn trigger(mut self, trigger: Trigger) -> Self {
+        self.terms.trigger = trigger;
+        self
+    }
+
     /// The contract without its types.
     pub const fn terms(self) -> Terms {
         self.terms
@@ -265,6 +275,10 @@ impl Terms {
         fault(
             self.breaker.is_some() && self.batch > 1,
             "it takes batches and has a breaker, which probes with single inputs".to_owned(),
+        );
+        fault(
+            self.reads == Source::Audit && self.trigger != Trigger::Stream,
+            "it reads the audit trail, which is in the stream alone, and its trigger is another".to_owned(),
         );
         fault(
             self.listens_to.is_empty() && self.admits.is_empty(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::PROCESSES_MAX;
-use crate::{Scaling, Source, Terms, Variable};
+use crate::{Scaling, Source, Terms, Trigger, Variable};
 
 /// A function's contract as JSON. Any team's functions tell it, by `--describe`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub struct Description {
     /// How many processes an autoscaler runs; as many as it likes up to ten if nothing is said.
     #[serde(default)]
     pub scaling: ScalingDescription,
+    /// Where its inputs come from; from the streams if nothing is said.
+    #[serde(default)]
+    pub trigger: Trigger,
     /// The paths under which it takes requests over HTTP.
     #[serde(default)]
     pub endpoints: Vec<EndpointDescription>,

@@ -35,6 +35,7 @@ mod telemetry;
 pub mod testing;
 mod token;
 pub mod topology;
+mod trigger;
 mod view;
 mod watch;
 
@@ -63,6 +64,7 @@ pub use scaling::Scaling;
 pub use serve::{DRAIN_MAX, STOP_MAX};
 pub use state::{State, Stored, kind_of};
 pub use subject::{EventSubject, Subject};
+pub use trigger::Trigger;
 pub use view::{VIEW_TYPES_MAX, View};
 
 #[doc(hidden)]

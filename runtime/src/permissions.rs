@@ -127,6 +127,9 @@ pub(crate) fn inbox(user: &str) -> String {
 
 /// The streams that `function` has a consumer on.
 fn lanes(function: &Description) -> Vec<&'static str> {
+    if !function.trigger.pulls() {
+        return Vec::new();
+    }
     let mut lanes = match function.reads {
         Source::Events if !function.listens_to.is_empty() => vec![EVENTS, RETRY],
         Source::Events => Vec::new(),

@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -25,7 +24,7 @@ use crate::signals::Signals;
 use crate::telemetry::{self, Telemetry};
 use crate::topology::{self, Sizing, Topology};
 use crate::watch::{BROKER, CONSUMERS, look_for_unreadable, watch, watch_room};
-use crate::{Breaker, Description, Source, Terms};
+use crate::{Breaker, Description, Source, Terms, Trigger};
 
 /// How long what is under way may take after SIGTERM.
 pub const DRAIN_MAX: Duration = Duration::from_secs(30);
@@ -59,43 +58,18 @@ pub(crate) struct Settings {
     telemetry: telemetry::Settings,
 }
 
-/// Where inputs come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trigger {
-    Stream,
-    Http,
-    Both,
-}
-
-impl FromStr for Trigger {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "stream" => Ok(Self::Stream),
-            "http" => Ok(Self::Http),
-            "both" => Ok(Self::Both),
-            _ => Err("it must be stream, http or both"),
-        }
-    }
-}
-
-impl std::fmt::Display for Trigger {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Stream => "stream",
-            Self::Http => "http",
-            Self::Both => "both",
-        })
-    }
-}
-
 impl Settings {
     pub(crate) fn from_env(env: &mut Environment, terms: &Terms) -> Self {
         let connection = Connection::from_env(env);
         let port = env.parsed_or("PORT", 8080, "port of HTTP: probes, metrics, endpoints, trigger; 0 is any");
         let trigger =
-            env.parsed_or("JETLAG_TRIGGER", Trigger::Stream, "where inputs come from: stream, http or both");
+            env.parsed_or("JETLAG_TRIGGER", terms.trigger, "where inputs come from: stream, http or both");
+        if trigger.pulls() && !terms.trigger.pulls() {
+            env.fault(
+                "JETLAG_TRIGGER",
+                "must be http: the contract says so, and there are no consumers to pull from",
+            );
+        }
         let provision = env.parsed_or(
             "JETLAG_PROVISION",
             true,
@@ -215,7 +189,7 @@ async fn serve(
         version: env!("CARGO_PKG_VERSION"),
         engine: Arc::clone(&at_work),
         ways,
-        trigger: settings.trigger != Trigger::Stream,
+        trigger: settings.trigger.takes_requests(),
         readiness: readiness.clone(),
         metrics,
     };
@@ -239,7 +213,7 @@ async fn serve(
         async move { engine.pulse.beat(&*engine.broker).await }
     });
     let lanes = TaskTracker::new();
-    if settings.trigger != Trigger::Http {
+    if settings.trigger.pulls() {
         for (stream, most) in &lanes_needed {
             let lane = session.lane(*stream, terms.name).await?;
             lanes.spawn(pull(Arc::clone(&engine), lane, *stream, *most));
@@ -435,6 +409,9 @@ impl Reminder {
 fn lanes_of(terms: &Terms) -> Vec<(Stream, usize)> {
     let held = |stream: &str| topology::held(stream, terms.concurrency, terms.batch);
     let mut lanes = Vec::new();
+    if !terms.trigger.pulls() {
+        return lanes;
+    }
     match terms.reads {
         Source::Events if !terms.listens_to.is_empty() => {
             lanes.push((Stream::Events, held(topology::EVENTS)));
@@ -468,5 +445,22 @@ mod tests {
         assert_eq!(settings([("", ""), ("", "")], &terms), (terms.breaker, 0));
         assert_eq!(settings(set, &without), (None, 0));
         assert_eq!(settings([("JETLAG_BREAKER_OPEN_MS", "0"), ("", "")], &terms).1, 1);
+    }
+
+    #[test]
+    fn the_contract_says_where_inputs_come_from_and_the_environment_may_say_otherwise() {
+        const CONTRACT: crate::Contract<crate::AnyEvent, crate::Nothing> =
+            crate::Contract::new("till", "Charges.");
+        let trigger = |contract: Trigger, said: Option<&str>| {
+            let mut env = Environment::of([said.map_or(("", ""), |said| ("JETLAG_TRIGGER", said))]);
+            (Settings::from_env(&mut env, &CONTRACT.trigger(contract).terms()).trigger, env.faults().len())
+        };
+        assert_eq!(trigger(Trigger::Both, None), (Trigger::Both, 0));
+        assert_eq!(trigger(Trigger::Both, Some("stream")), (Trigger::Stream, 0));
+        assert_eq!(trigger(Trigger::Stream, Some("http")), (Trigger::Http, 0));
+        assert_eq!(trigger(Trigger::Http, None), (Trigger::Http, 0));
+        assert_eq!(trigger(Trigger::Http, Some("both")).1, 1);
+        assert!(lanes_of(&CONTRACT.trigger(Trigger::Http).terms()).is_empty());
+        assert_eq!(lanes_of(&CONTRACT.trigger(Trigger::Both).terms()).len(), 2);
     }
 }

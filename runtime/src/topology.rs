@@ -266,6 +266,9 @@ fn consumers(function: &Description, sizing: &Sizing) -> Vec<ConsumerSpec> {
         function.listens_to.iter().map(|kind| format!("{}{suffix}", kind.name)).collect()
     };
     let mut consumers = Vec::new();
+    if !function.trigger.pulls() {
+        return consumers;
+    }
     match function.reads {
         Source::Events if !function.listens_to.is_empty() => {
             consumers.push(consumer(EVENTS, function, &types(".*.*"), sizing));

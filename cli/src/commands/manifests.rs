@@ -1,4 +1,4 @@
-//! `jetlag manifests`: writes what Kubernetes and KEDA need to run the functions, or says what differs.
+//! `jetlag manifests`: writes what Kubernetes, KEDA and Knative need to run the functions, or says what differs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,8 +14,10 @@ use crate::problem::{Exit, Problem};
 
 /// Where manifests are, beside jetlag.yaml.
 const DIRECTORY: &str = "keda";
+/// Where those for Knative are, beside these, or in the directory that is named.
+const KNATIVE: &str = "knative";
 
-/// Write the manifests for Kubernetes and KEDA
+/// Write the manifests for Kubernetes, KEDA and Knative
 ///
 /// Everything is made from the functions' contracts, which their programs tell, and from the `deploy` section of
 /// jetlag.yaml. Files that are not ours are left alone.
@@ -30,10 +32,14 @@ pub struct Manifests {
     #[arg(long, conflicts_with = "check")]
     diff: bool,
 
+    /// Write those for Knative too: what takes requests as a Service that is scaled by them, and triggers
+    #[arg(long)]
+    knative: bool,
+
     #[command(flatten)]
     contracted: Contracted,
 
-    /// Write into this directory [default: keda, beside jetlag.yaml]
+    /// Write into this directory [default: keda, beside jetlag.yaml], and into `knative` in it [default: beside that]
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
 }
@@ -41,7 +47,8 @@ pub struct Manifests {
 const EXAMPLES: &str = "\
 Examples:
   jetlag manifests                                       write keda/
-  jetlag manifests --diff                                what a changed contract changes
+  jetlag manifests --knative                             write keda/ and knative/
+  jetlag manifests --knative --diff                      what a changed contract changes
   jetlag manifests --function target/debug/till --output deploy
   kubectl apply -k keda/base                             into the cluster (docs/deploy.md)
 
@@ -56,32 +63,45 @@ impl Manifests {
     /// A file differs (1) or cannot be written (73), or the settings lack something (78).
     pub async fn run(self, console: Console) -> Result<(), Problem> {
         let Deployable { root, functions, deploy } = self.contracted.ask(console).await?;
-        let files = keda::files(&functions, &deploy).map_err(|unwritable| {
+        let unwritable = |unwritable: keda::Unwritable| {
             Problem::new(Exit::Config, "the manifests cannot be made")
                 .details(unwritable.faults)
                 .remedy("change the `deploy` section of jetlag.yaml; docs/deploy.md has its settings")
-        })?;
+        };
+        // The chart has both, whichever of them is written besides.
+        let in_chart = knative::chart(&functions, &deploy);
+        let files = keda::files_with(&functions, &deploy, &in_chart).map_err(unwritable)?;
+        let mut places = vec![(self.output.clone().unwrap_or_else(|| root.join(DIRECTORY)), files)];
+        if self.knative {
+            let (place, base) = match &self.output {
+                Some(output) => (output.join(KNATIVE), "../../base"),
+                None => (root.join(KNATIVE), "../../keda/base"),
+            };
+            places.push((place, knative::files(&functions, &deploy, base).map_err(unwritable)?));
+        }
         for finding in keda::lint::lint(&functions, &deploy.streams.sizing(), &[]) {
             console.warn(&format!("{}: {}: {}", finding.rule, finding.place, finding.what));
             console.note(&format!("write {} (`jetlag lint` says why)", finding.instead));
         }
-        let directory = self.output.clone().unwrap_or_else(|| root.join(DIRECTORY));
-        let changes = changes(&directory, &files)?;
+        let mut all = Vec::new();
+        for (directory, files) in &places {
+            all.extend(changes(directory, files)?);
+        }
+        let changes = all;
+        let names: Vec<String> = places.iter().map(|(place, _)| place.display().to_string()).collect();
+        let names = names.join(" and ");
         if self.check || self.diff {
-            return self.compared(&directory, &changes);
+            return self.compared(&names, &changes);
         }
         for change in &changes {
             change.make()?;
         }
-        let count = files.len();
-        console.good(
-            "manifests",
-            &format!("{count} files in {}, {} changed", directory.display(), changes.len()),
-        );
+        let count: usize = places.iter().map(|(_, files)| files.len()).sum();
+        console.good("manifests", &format!("{count} files in {names}, {} changed", changes.len()));
         Ok(())
     }
 
-    fn compared(&self, directory: &Path, changes: &[Change]) -> Result<(), Problem> {
+    fn compared(&self, places: &str, changes: &[Change]) -> Result<(), Problem> {
         if changes.is_empty() {
             return Ok(());
         }
@@ -89,11 +109,14 @@ impl Manifests {
             let texts: Vec<String> = changes.iter().map(Change::diff).collect();
             print(Format::Text, || texts.concat(), &texts)?;
         }
-        let what =
-            format!("{} files in {} are not as the contracts make them", changes.len(), directory.display());
+        let what = format!("{} files in {places} are not as the contracts make them", changes.len());
         let paths =
             changes.iter().map(|change| format!("{}: {}", change.path.display(), change.word())).collect();
-        Err(Problem::new(Exit::Failed, what).details(paths).remedy("write them with `jetlag manifests`"))
+        Err(Problem::new(Exit::Failed, what).details(paths).remedy(if self.knative {
+            "write them with `jetlag manifests --knative`"
+        } else {
+            "write them with `jetlag manifests`"
+        }))
     }
 }
 

@@ -117,7 +117,7 @@ fn nothing_is_wrong_with_the_application_of_this_repository() {
     built();
     let beside = Path::new(env!("CARGO_BIN_EXE_jetlag")).parent().unwrap();
     let programs = functions.map(|name| beside.join(name).display().to_string());
-    let mut arguments = vec!["lint", "keda/base"];
+    let mut arguments = vec!["lint", "keda/base", "knative/serving"];
     arguments.extend(programs.iter().flat_map(|program| ["--function", program]));
     let output =
         Command::new(env!("CARGO_BIN_EXE_jetlag")).args(&arguments).current_dir(&root).output().unwrap();
@@ -125,6 +125,6 @@ fn nothing_is_wrong_with_the_application_of_this_repository() {
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}{told}");
     assert!(said.ends_with("nothing is wrong\n"), "{said}{told}");
-    // Five functions, each with a Deployment and a ScaledObject, and order's second Deployment.
-    assert!(said.contains("5 functions, 11 objects"), "{said}{told}");
+    // Five functions, each with a Deployment and a ScaledObject; order's second Deployment, and its Service of Knative.
+    assert!(said.contains("5 functions, 12 objects"), "{said}{told}");
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use crate::objects::{Object, built, committed, helm, rendered};
 use keda::Deploy;
-use keda::deploy::{Resources, Streams};
+use keda::deploy::{Requests, Resources, Streams};
 use serde_json::json;
 
 /// Names that end up in labels and host names.
@@ -35,7 +35,7 @@ fn said(output: &Output) -> String {
 #[test]
 fn the_committed_manifests_are_what_the_contracts_make() {
     tests::built();
-    let output = jetlag(&["--diff", "--no-build"], &root());
+    let output = jetlag(&["--knative", "--diff", "--no-build"], &root());
     assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stdout), said(&output));
 }
 
@@ -54,7 +54,9 @@ fn every_name_is_short_and_nothing_is_there_twice() {
 
 #[test]
 fn every_reference_resolves_or_is_a_secret_that_the_operator_brings() {
-    let objects = committed(&root().join("keda/base"));
+    let directories = ["keda/base", "knative/serving", "knative/eventing"];
+    let objects: Vec<Object> =
+        directories.iter().flat_map(|directory| committed(&root().join(directory))).collect();
     let there: BTreeSet<String> = objects.iter().map(Object::id).collect();
     let references: BTreeSet<String> = objects.iter().flat_map(Object::references).collect();
     for kind in ["ConfigMap", "ServiceAccount", "Deployment", "TriggerAuthentication", "Secret"] {
@@ -121,6 +123,27 @@ fn the_chart_renders_the_base() {
     for (one, other) in base.iter().zip(&chart) {
         assert_eq!(one.value(), other.value(), "{}", one.id());
     }
+}
+
+/// The same with its values for Knative, of which none is its base by itself.
+#[test]
+#[ignore = "needs helm and kustomize"]
+fn the_chart_renders_what_is_for_knative() {
+    let mut whole = built(&root().join("tests/cluster/evented"));
+    whole.retain(|object| object.kind() != "Namespace");
+    let mut chart = rendered(&root().join("keda/chart"), &["knative.serving=true", "knative.eventing=true"]);
+    let id = |object: &Object| format!("{} {}", object.value()["apiVersion"], object.id());
+    whole.sort_by_key(id);
+    chart.sort_by_key(id);
+    let ids = |objects: &[Object]| objects.iter().map(id).collect::<Vec<_>>();
+    assert_eq!(ids(&whole), ids(&chart));
+    for (one, other) in whole.iter().zip(&chart) {
+        assert_eq!(one.value(), other.value(), "{}", one.id());
+    }
+    let is_there =
+        |kind: &str, name: &str| whole.iter().any(|object| object.id() == format!("{kind}/{name}"));
+    assert!(is_there("Service", "order") && is_there("Trigger", "order-payments-processed"));
+    assert!(!is_there("Deployment", "order-http") && is_there("ScaledObject", "order"));
 }
 
 #[test]
@@ -204,7 +227,8 @@ fn the_overlays_change_what_they_say_and_nothing_else() {
 #[test]
 fn the_page_has_the_defaults_of_every_setting() {
     let page = fs::read_to_string(root().join("docs/deploy.md")).unwrap();
-    let Deploy { namespace, images, broker, streams, env: _, functions: _ } = Deploy::default();
+    let Deploy { namespace, images, broker, streams, env: _, eventing, functions: _ } = Deploy::default();
+    let Requests { timeout, initial, .. } = Requests::default();
     let Streams { replicas, .. } = streams;
     let sizes = serde_json::to_value(streams).unwrap();
     let Resources { cpu, memory, memory_max } = Resources::default();
@@ -222,6 +246,10 @@ fn the_page_has_the_defaults_of_every_setting() {
         format!(
             "| `functions.<name>.resources` | `cpu: {cpu}`, `memory: {memory}`, `memory_max: {memory_max}` |"
         ),
+        row("eventing.broker", &eventing.broker),
+        row("eventing.class", eventing.class.annotation()),
+        row("functions.<name>.knative.initial", &initial.to_string()),
+        row("functions.<name>.knative.timeout", &format!("{}s", timeout.0.as_secs())),
     ] {
         assert!(page.contains(&line), "docs/deploy.md does not say {line}");
     }

@@ -17,7 +17,7 @@ pub(crate) fn committed(directory: &Path) -> Vec<Object> {
     let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let yaml = files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     let objects = yaml.flat_map(|path| objects(&std::fs::read_to_string(path).unwrap()));
-    objects.filter(|object| object.kind() != "Kustomization").collect()
+    objects.filter(|object| !["Kustomization", "Component"].contains(&object.kind())).collect()
 }
 
 /// What helm says to a chart with `values` in place of its own.

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 /// The root of the workspace.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// What a build needs.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 13] = [
     ".cargo",
     "Cargo.lock",
     "Cargo.toml",
@@ -15,6 +15,7 @@ const PARTS: [&str; 12] = [
     "images",
     "jetlag.yaml",
     "keda",
+    "knative",
     "runtime",
     "rust-toolchain.toml",
     "rustfmt.toml",

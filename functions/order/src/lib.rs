@@ -9,7 +9,7 @@ use events::{
     CancelReason, InventoryRejected, OrderCancelled, OrderConfirmed, OrderPlaced, PaymentDeclined,
     PaymentProcessed,
 };
-use jetlag::{Contract, Event, EventKind, Failure};
+use jetlag::{Contract, Event, EventKind, Failure, Trigger};
 
 pub use place::{NewOrder, place};
 pub use schema::new_order_schema;
@@ -18,7 +18,8 @@ pub use status::{OrderStatus, State, Told, status, status_schema};
 /// What this function is to the rest of the system.
 pub const CONTRACT: Contract<Decision, OrderEvent> =
     Contract::new("order", "Takes orders in, and confirms or cancels each when it is decided.")
-        .admits(&[EventKind::of::<OrderPlaced>()]);
+        .admits(&[EventKind::of::<OrderPlaced>()])
+        .trigger(Trigger::Both);
 
 jetlag::one_of! {
     /// What decides an order.

@@ -46,6 +46,7 @@
         "cooldown_ms": 60000,
         "polling_ms": 5000
       },
+      "trigger": "stream",
       "endpoints": [],
       "variables": [
         {
@@ -216,6 +217,7 @@
         "cooldown_ms": 60000,
         "polling_ms": 5000
       },
+      "trigger": "stream",
       "endpoints": [],
       "variables": [
         {
@@ -360,6 +362,7 @@
         "cooldown_ms": 60000,
         "polling_ms": 5000
       },
+      "trigger": "stream",
       "endpoints": [],
       "variables": [
         {
@@ -540,6 +543,7 @@
         "cooldown_ms": 60000,
         "polling_ms": 5000
       },
+      "trigger": "both",
       "endpoints": [
         {
           "path": "/orders",
@@ -592,7 +596,7 @@
         {
           "name": "JETLAG_TRIGGER",
           "about": "where inputs come from: stream, http or both",
-          "default": "stream",
+          "default": "both",
           "secret": false
         },
         {
@@ -689,6 +693,7 @@
         "cooldown_ms": 60000,
         "polling_ms": 5000
       },
+      "trigger": "stream",
       "endpoints": [],
       "variables": [
         {

@@ -49,12 +49,22 @@ pub struct Pod {
 pub struct Container {
     /// Its name.
     pub name: String,
+    /// Where it listens.
+    pub ports: Vec<Port>,
     /// Its environment, as far as it is said here.
     pub env: Vec<Variable>,
     /// What kills it when it fails.
     pub liveness_probe: Option<Probe>,
     /// What is done when it is to stop.
     pub lifecycle: Option<Lifecycle>,
+}
+
+/// Where a container listens.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Port {
+    /// Its name.
+    pub name: String,
 }
 
 /// A variable of the environment.

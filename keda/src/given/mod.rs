@@ -5,6 +5,7 @@
 
 mod consumer;
 mod deployment;
+mod knative;
 mod scaled_object;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use consumer::{Consumer, ConsumerSpec};
-pub use deployment::{Container, Deployment, DeploymentSpec, Lifecycle, Pod, PodTemplate, Probe, Variable};
+pub use deployment::{
+    Container, Deployment, DeploymentSpec, Lifecycle, Pod, PodTemplate, Port, Probe, Variable,
+};
+pub use knative::{
+    Delivery, EventTrigger, EventTriggerSpec, Filter, KnativeService, KnativeServiceSpec, Reference,
+    Revision, RevisionTemplate, Subscriber,
+};
 pub use scaled_object::{
     Advanced, Fallback, HpaBehavior, HpaConfig, Policy, Rules, ScaledObject, ScaledObjectSpec, Target,
     Trigger,
@@ -30,6 +37,10 @@ pub enum Given {
     Deployment(Deployment),
     /// Of the JetStream controller (NACK), for teams whose consumers are Kubernetes objects too.
     Consumer(Consumer),
+    /// Of Knative Serving.
+    Service(KnativeService),
+    /// Of Knative Eventing.
+    Trigger(EventTrigger),
 }
 
 /// What every object has.
@@ -88,6 +99,8 @@ fn object(value: Value) -> Result<Option<Given>, Unreadable> {
         ("keda.sh", "ScaledObject") => Some(Given::ScaledObject(typed(value, kind, name)?)),
         ("apps", "Deployment") => Some(Given::Deployment(typed(value, kind, name)?)),
         ("jetstream.nats.io", "Consumer") => Some(Given::Consumer(typed(value, kind, name)?)),
+        ("serving.knative.dev", "Service") => Some(Given::Service(typed(value, kind, name)?)),
+        ("eventing.knative.dev", "Trigger") => Some(Given::Trigger(typed(value, kind, name)?)),
         _ => None,
     })
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 /// Labels or annotations.
-pub(crate) type Labels = BTreeMap<String, String>;
+pub type Labels = BTreeMap<String, String>;
 
 /// An object with a specification, which is most of them.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Object<S> {
+pub struct Object<S> {
     api_version: &'static str,
     kind: &'static str,
     metadata: Meta,
@@ -18,7 +18,7 @@ pub(crate) struct Object<S> {
 }
 
 /// What an object with this specification is.
-pub(crate) trait Kind {
+pub trait Kind {
     /// Its group and version.
     const API: &'static str;
     /// Its kind.
@@ -26,14 +26,15 @@ pub(crate) trait Kind {
 }
 
 impl<S: Kind> Object<S> {
-    pub(crate) const fn new(metadata: Meta, spec: S) -> Self {
+    /// An object that is called so and says this.
+    pub const fn new(metadata: Meta, spec: S) -> Self {
         Self { api_version: S::API, kind: S::KIND, metadata, spec }
     }
 }
 
 /// Name, namespace and labels.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct Meta {
+pub struct Meta {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,7 +47,7 @@ pub(crate) struct Meta {
 
 impl Meta {
     /// Of an object called `name` in `namespace`.
-    pub(crate) fn of(name: &str, namespace: &str, labels: &Labels) -> Self {
+    pub fn of(name: &str, namespace: &str, labels: &Labels) -> Self {
         Self { name: Some(name.into()), namespace: Some(namespace.into()), ..Self::unnamed(labels) }
     }
 
@@ -56,18 +57,19 @@ impl Meta {
     }
 
     /// Of what is made from a template.
-    pub(crate) fn unnamed(labels: &Labels) -> Self {
+    pub fn unnamed(labels: &Labels) -> Self {
         Self { labels: labels.clone(), ..Self::default() }
     }
 
-    pub(crate) fn annotated(mut self, annotations: Labels) -> Self {
+    /// With these annotations.
+    pub fn annotated(mut self, annotations: Labels) -> Self {
         self.annotations.extend(annotations);
         self
     }
 }
 
 /// Labels or annotations of pairs.
-pub(crate) fn labels<const N: usize>(pairs: [(&str, &str); N]) -> Labels {
+pub fn labels<const N: usize>(pairs: [(&str, &str); N]) -> Labels {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
@@ -105,6 +107,7 @@ pub(crate) struct Named {
 }
 
 impl Named {
+    /// Called `name`.
     pub(crate) fn new(name: &str) -> Self {
         Self { name: name.to_owned() }
     }

@@ -135,12 +135,13 @@ pub(crate) struct ContainerPort {
 /// Variables from a ConfigMap.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct EnvFrom {
+pub struct EnvFrom {
     config_map_ref: Named,
 }
 
 impl EnvFrom {
-    pub(crate) fn config_map(name: &str) -> Self {
+    /// From the ConfigMap `name`.
+    pub fn config_map(name: &str) -> Self {
         Self { config_map_ref: Named::new(name) }
     }
 }
@@ -148,7 +149,7 @@ impl EnvFrom {
 /// A variable.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct EnvVar {
+pub struct EnvVar {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
@@ -170,12 +171,13 @@ struct SecretKey {
 }
 
 impl EnvVar {
-    pub(crate) fn value(name: &str, value: &str) -> Self {
+    /// The variable `name`, with this value.
+    pub fn value(name: &str, value: &str) -> Self {
         Self { name: name.into(), value: Some(value.into()), value_from: None }
     }
 
     /// The variable `name`, under that name in `secret`.
-    pub(crate) fn secret(name: &str, secret: &str, optional: bool) -> Self {
+    pub fn secret(name: &str, secret: &str, optional: bool) -> Self {
         let secret_key_ref = SecretKey { name: secret.into(), key: name.into(), optional };
         Self { name: name.into(), value: None, value_from: Some(ValueFrom { secret_key_ref }) }
     }
@@ -183,7 +185,7 @@ impl EnvVar {
 
 /// What is asked for, and what is had at most.
 #[derive(Debug, Serialize)]
-pub(crate) struct Quantities {
+pub struct Quantities {
     pub(crate) requests: Requests,
     pub(crate) limits: Limits,
 }
@@ -200,7 +202,8 @@ pub(crate) struct Limits {
 }
 
 impl Quantities {
-    pub(crate) fn of(resources: &crate::deploy::Resources) -> Self {
+    /// As the settings say.
+    pub fn of(resources: &crate::deploy::Resources) -> Self {
         let crate::deploy::Resources { cpu, memory, memory_max } = resources.clone();
         Self { requests: Requests { cpu, memory }, limits: Limits { memory: memory_max } }
     }

@@ -4,6 +4,7 @@
 //! what is wrong, what comes of it, and what to write instead. Each rule has its line in docs/lint.md.
 
 mod contract;
+mod knative;
 mod pods;
 mod rule;
 mod scale;
@@ -72,6 +73,8 @@ pub fn lint(functions: &[Description], sizing: &Sizing, given: &[Placed]) -> Vec
             }
             Given::Deployment(deployment) => pods::look(file, deployment, functions, given, &mut findings),
             Given::Consumer(consumer) => streams::look_at(file, consumer, &mut findings),
+            Given::Service(service) => knative::look(file, service, functions, &mut findings),
+            Given::Trigger(trigger) => knative::look_at(file, trigger, functions, sizing, &mut findings),
         }
     }
     findings.0

@@ -41,10 +41,12 @@ rules! {
         MaxDeliver ServerBackoff AckPolicy AckPending
         ThresholdBelowHeld PollingZero MinAboveMax TrailInParallel
         ActivationAboveZero TriggerMissing TriggerUnknown TriggerNotText IdleNotZero
-        GraceBelowStop LivenessAsksReadiness RequestsScaledToZero;
+        GraceBelowStop LivenessAsksReadiness RequestsScaledToZero
+        StreamScaledOnRequests TimeoutBelowTimeLimit MetricOfClass ScaleMisplaced PortName FilterUnknown;
     Warning:
         AckWaitTooLong CooldownBelowBackoff CooldownBelowBreaker CooldownBelowPolling PollingTooSlow
-        MaxAboveAckPending FallbackMissing FallbackZero BehaviorMissing Paused NotUnderstood ReplicasFixed;
+        MaxAboveAckPending FallbackMissing FallbackZero BehaviorMissing Paused NotUnderstood ReplicasFixed
+        HpaNeverZero InitialZero TargetAboveConcurrency DeadLettersLost;
 }
 
 impl fmt::Display for Rule {

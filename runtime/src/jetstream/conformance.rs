@@ -86,6 +86,7 @@ impl RealRig {
             batch: 1,
             breaker: None,
             scaling: ScalingDescription::default(),
+            trigger: crate::Trigger::Stream,
             endpoints: vec![],
             views: vec![],
             variables: vec![],

@@ -129,3 +129,13 @@ fn the_forms_hold_every_line() {
         }
     }
 }
+
+#[test]
+fn a_function_of_requests_alone_pulls_nothing_and_may_not() {
+    let function = described(|json| json["trigger"] = "http".into());
+    let user = Permissions::of(&function);
+    assert!(subjects(&user.publish).iter().all(|subject| !subject.starts_with("$JS.API.CONSUMER.")));
+    assert!(subjects(&user.publish).contains(&"c.d.*.*"));
+    let topology = crate::topology::Topology::of(&[function], &crate::topology::Sizing::default());
+    assert!(topology.consumers.is_empty() && !topology.streams.is_empty());
+}

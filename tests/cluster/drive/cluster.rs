@@ -39,6 +39,11 @@ pub struct Place {
     pub kubeconfig: PathBuf,
     /// What is applied: a kustomization.
     pub overlay: PathBuf,
+    /// What is applied over that for Knative: a kustomization. And where its ingress is.
+    pub requests: PathBuf,
+    pub ingress: String,
+    /// What is only validated, a kustomization with everything for Knative.
+    pub evented: PathBuf,
     /// What is only validated: the generated manifests, and a kustomization with their component for Prometheus.
     pub manifests: PathBuf,
     pub monitored: PathBuf,
@@ -64,6 +69,9 @@ impl Place {
             kubectl: path("CLUSTER_KUBECTL")?,
             kubeconfig: path("KUBECONFIG")?,
             overlay: path("CLUSTER_OVERLAY")?,
+            requests: path("CLUSTER_KNATIVE")?,
+            ingress: text("CLUSTER_INGRESS")?,
+            evented: path("CLUSTER_EVENTED")?,
             manifests: path("CLUSTER_MANIFESTS")?,
             monitored: path("CLUSTER_MONITORED")?,
             helm: path("CLUSTER_HELM")?,

@@ -1,4 +1,4 @@
-//! The real functions in a real Kubernetes, scaled by the real KEDA: tests/cluster/README.md. Started by
+//! The real functions in a real Kubernetes, scaled by the real KEDA and the real Knative: tests/cluster/README.md. Started by
 //! tests/cluster/run, in the network of the cluster's node.
 
 #![allow(
@@ -15,11 +15,14 @@
 
 mod api;
 mod applied;
+mod breaker;
+mod broker_filter;
 mod chain;
 mod cluster;
 #[path = "../../chaos/customers.rs"]
 mod customers;
 mod decided;
+mod front;
 #[path = "../../chaos/market.rs"]
 mod market;
 mod marks;
@@ -29,6 +32,7 @@ mod patience;
 mod proof;
 mod ready;
 mod report;
+mod requests;
 mod retry;
 mod rights;
 mod shop;
@@ -54,20 +58,27 @@ mod wishes {
     use std::ops::Range;
 
     pub const CHAIN: Range<usize> = 0..1_040;
-    pub const RETRY: Range<usize> = 1_040..1_060;
+    pub const CLOSING: Range<usize> = 1_040..1_050;
+    pub const RETRY: Range<usize> = 1_050..1_060;
     pub const TROUBLE: Range<usize> = 1_060..3_140;
     pub const OUTAGE: Range<usize> = 3_140..3_460;
     pub const RIGHTS: Range<usize> = 3_460..3_480;
-    pub const ALL: usize = 3_480;
+    pub const COLD: Range<usize> = 3_480..3_490;
+    pub const BURST: Range<usize> = 3_490..3_790;
+    pub const COLD_AGAIN: Range<usize> = 3_790..3_800;
+    pub const FILTERED: Range<usize> = 3_800..3_810;
+    pub const ALL: usize = 3_810;
 }
 
 /// The seed of the market: the same orders in every run.
 const SEED: u64 = 5;
+/// How much of the timeline is told when a scenario fails.
+const LAST_LOOKS: Duration = Duration::from_secs(60);
 /// How long the whole run may take.
 const RUN_LIMIT: Duration = Duration::from_secs(20 * 60);
 
 const USAGE: &str =
-    "cluster [--timeline FILE] [SCENARIO 1..7]...   (all of them if none is named; 1 is always run)";
+    "cluster [--timeline FILE] [SCENARIO 1..8]...   (all of them if none is named; 1 is always run)";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -76,7 +87,7 @@ async fn main() -> ExitCode {
     while let Some(argument) = arguments.next() {
         match (argument.as_str(), argument.parse::<u8>()) {
             ("--timeline", _) => file = arguments.next().map(PathBuf::from).unwrap_or(file),
-            (_, Ok(scenario @ 1..=7)) => only.push(scenario),
+            (_, Ok(scenario @ 1..=8)) => only.push(scenario),
             _ => {
                 eprintln!("{USAGE}");
                 return ExitCode::from(64);
@@ -92,11 +103,12 @@ async fn main() -> ExitCode {
     };
     let shop = match open(place.clone(), report).await {
         Ok(shop) => shop,
-        Err(why) => return failed_in(&place, &why).await,
+        Err(why) => return failed_in(&place, "", &why).await,
     };
     let wanted = |scenario: u8| only.is_empty() || only.contains(&scenario);
     let outcome = tokio::time::timeout(RUN_LIMIT, scenarios(&shop, &wanted)).await;
     let outcome = outcome.unwrap_or_else(|_| Err(format!("not done after {} s", RUN_LIMIT.as_secs())));
+    let looks = if outcome.is_err() { shop.timeline.changes(LAST_LOOKS) } else { String::new() };
     if let Err(why) = shop.timeline.write(&shop.cluster, &file).await {
         eprintln!("the timeline is not written: {why}");
     }
@@ -113,7 +125,7 @@ async fn main() -> ExitCode {
     println!("timeline: {}", file.display());
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(why) => failed_in(&place, &why).await,
+        Err(why) => failed_in(&place, &looks, &why).await,
     }
 }
 
@@ -149,6 +161,10 @@ async fn scenarios(shop: &Shop, wanted: &impl Fn(u8) -> bool) -> Result<(), Stri
     if wanted(7) {
         ready::run(shop).await?;
     }
+    // The last: what served requests until now is taken away for it.
+    if wanted(8) {
+        requests::run(shop).await?;
+    }
     verdict::run(shop).await
 }
 
@@ -157,8 +173,8 @@ fn failed(why: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Tells what the cluster looks like besides.
-async fn failed_in(place: &Place, why: &str) -> ExitCode {
+/// Tells what the cluster looks like besides, and last what was seen of the functions until then.
+async fn failed_in(place: &Place, looks: &str, why: &str) -> ExitCode {
     for arguments in [
         &["get", "pods,scaledobjects,hpa", "-A", "-o", "wide"][..],
         &["get", "events", "-n", cluster::NAMESPACE, "--sort-by=.lastTimestamp"],
@@ -168,5 +184,6 @@ async fn failed_in(place: &Place, why: &str) -> ExitCode {
             Err(error) => eprintln!("{error}"),
         }
     }
+    eprint!("{looks}");
     failed(why)
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::breaker;
 use crate::marks::{Marks, seconds};
 use crate::patience::{so, until};
 use crate::shop::Shop;
@@ -17,7 +18,8 @@ const ZERO_LIMIT: Duration = Duration::from_secs(60);
 
 pub async fn run(shop: &Shop) -> Result<(), String> {
     shop.report.begin(3, "a charge fails, and the gateway asks for 30 s");
-    shop.all_at_zero().await?;
+    // The one refusal must meet a closed circuit: else it is a failed try, and payment waits for the next one instead.
+    breaker::close(shop, wishes::CLOSING).await?;
     shop.cluster.control_gateway(&json!({"fail_next": 1, "retry_after_s": WAIT_S})).await?;
     let at = shop.sure(wishes::RETRY)?;
     let began = shop.timeline.mark("scenario 3: the order is placed");

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jetlag_cli::demo::{self, Rest};
 
 use crate::cluster::Cluster;
-use crate::customers::{Answers, Pace, place};
+use crate::customers::{Answers, Counter, Pace, place};
 use crate::market::{Market, Wish, is_declined};
 use crate::patience::{so, until};
 use crate::report::Report;
@@ -55,14 +55,30 @@ impl Shop {
 
     /// Places the wishes of `range`, `per_second` or as fast as they are answered.
     pub async fn order(&self, range: Range<usize>, per_second: Option<u32>) -> Result<(), String> {
+        self.order_at(self.cluster.counter().await?, range, per_second).await
+    }
+
+    /// The same at another counter.
+    pub async fn order_at(
+        &self,
+        counter: Counter,
+        range: Range<usize>,
+        per_second: Option<u32>,
+    ) -> Result<(), String> {
         let wishes = self.market.wishes.get(range.clone()).ok_or("the market is too small")?;
         let pace = Pace { concurrency: CONCURRENCY, per_second: per_second.and_then(NonZeroU32::new) };
         let (enough, placed) = (AtomicBool::new(false), AtomicUsize::new(0));
-        let counter = self.cluster.counter().await?;
         let new = place(counter, wishes, range.start, &pace, &enough, &placed).await;
         let (count, took, again) = (new.accepted.len(), new.took, new.again.clone());
         add(&mut *self.answers.lock().map_err(|_| "a scenario has panicked")?, new);
         self.report.tell(&format!("{count} orders accepted in {took:.1?}, requests again: {again:?}"));
+        Ok(())
+    }
+
+    /// Notes that an order was accepted.
+    pub fn accept(&self, order_id: &str) -> Result<(), String> {
+        let mut answers = self.answers.lock().map_err(|_| "a scenario has panicked")?;
+        answers.accepted.insert(order_id.to_owned());
         Ok(())
     }
 

@@ -14,6 +14,8 @@ use crate::cluster::{Cluster, NAMESPACE};
 const INTERVAL: Duration = Duration::from_millis(250);
 /// How many samples are kept: more than an hour of them.
 const SAMPLES_MAX: usize = 20_000;
+/// How many changes are told at most: under load the lag changes in every look.
+const CHANGES_MAX: usize = 300;
 /// The account that the monitoring page is asked for.
 const ACCOUNT: &str = "JETLAG";
 
@@ -43,6 +45,12 @@ impl Look {
     /// Over all triggers; nothing while the broker does not tell.
     pub fn lag(&self) -> Option<u64> {
         (!self.lag.is_empty()).then(|| self.lag.values().sum())
+    }
+
+    fn in_words(&self) -> String {
+        let lag: Vec<String> = self.lag.iter().map(|(stream, lag)| format!("{stream} {lag}")).collect();
+        let lag = if lag.is_empty() { "not told".to_owned() } else { lag.join(", ") };
+        format!("{} wanted, {} ready, lag {lag}", self.wanted, self.ready)
     }
 }
 
@@ -101,6 +109,34 @@ impl Timeline {
     pub fn last(&self, t_ms: u64) -> Result<Sample, String> {
         let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
         samples.last().filter(|sample| sample.t_ms > t_ms).cloned().ok_or_else(|| "not looked yet".to_owned())
+    }
+
+    /// What changed in the last `span`, a line for each function and look in which it did, and what was marked.
+    pub fn changes(&self, span: Duration) -> String {
+        let from = millis(self.began.elapsed()).saturating_sub(millis(span));
+        let mut seen: BTreeMap<String, String> = BTreeMap::new();
+        let mut changes: Vec<(u64, String)> = self
+            .marks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .filter(|mark| mark.0 >= from)
+            .cloned()
+            .collect();
+        for sample in self.since(from) {
+            for (name, look) in &sample.functions {
+                let words = look.in_words();
+                if seen.get(name) != Some(&words) {
+                    changes.push((sample.t_ms, format!("{name}: {words}")));
+                    seen.insert(name.clone(), words);
+                }
+            }
+        }
+        changes.sort_by_key(|change| change.0);
+        let told = changes.iter().skip(changes.len().saturating_sub(CHANGES_MAX));
+        let lines: String =
+            told.map(|(t_ms, what)| format!("{:8.2} s  {what}\n", *t_ms as f64 / 1000.0)).collect();
+        format!("the last looks, as seconds of the timeline:\n{lines}")
     }
 
     /// Writes everything as JSON, with how each function is scaled: what a decision can be compared with.

@@ -13,15 +13,21 @@ pub async fn validate(place: &Place, report: &Report) -> Result<(), String> {
         ("overlay dev", overlay("dev")),
         ("overlay production", overlay("production")),
         ("base with podmonitor", place.monitored.clone()),
+        ("knative base with eventing", place.evented.clone()),
     ] {
         let kustomization = kustomization.display().to_string();
         is_taken(place, report, what, &["-k", &kustomization]).await?;
     }
     let chart = place.manifests.join("chart").display().to_string();
-    let rendered = helm(place, &["template", "jetlag", &chart, "--namespace", NAMESPACE]).await?.good()?;
-    let file = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;
-    std::fs::write(&file, rendered).map_err(|error| format!("{}: {error}", file.path().display()))?;
-    is_taken(place, report, "chart", &["-n", NAMESPACE, "-f", &file.path().display().to_string()]).await
+    let knative = ["--set", "knative.serving=true,knative.eventing=true"];
+    for (what, values) in [("chart", &[][..]), ("chart for Knative", &knative[..])] {
+        let template = ["template", "jetlag", &chart, "--namespace", NAMESPACE];
+        let rendered = helm(place, &[&template, values].concat()).await?.good()?;
+        let file = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;
+        std::fs::write(&file, rendered).map_err(|error| format!("{}: {error}", file.path().display()))?;
+        is_taken(place, report, what, &["-n", NAMESPACE, "-f", &file.path().display().to_string()]).await?;
+    }
+    Ok(())
 }
 
 /// That the API server would take all of `what`.

@@ -12,6 +12,23 @@ install_keda() {
   say "KEDA's external metrics API available"
 }
 
+install_knative() {
+  local name
+  import_images knative-{activator,autoscaler,controller,queue,webhook}
+  kubectl apply --server-side --force-conflicts -f "$RENDERED/knative-crds.yaml" >/dev/null || die "could not apply Knative's CRDs"
+  kubectl wait --for=condition=Established crd --all --timeout=60s >/dev/null || die "the CRDs were not accepted"
+  kubectl apply --server-side --force-conflicts -f "$RENDERED/knative.yaml" >/dev/null || die "could not apply Knative's manifests"
+  for name in webhook autoscaler controller activator; do rollout knative-serving "$name"; done
+}
+
+# Only the kinds Broker and Trigger: whoever would do what they say is not here.
+install_eventing() {
+  kubectl apply --server-side -f "$RENDERED/eventing.yaml" >/dev/null || die "could not apply the definitions of Knative Eventing"
+  kubectl wait --for=condition=Established crd/{brokers,triggers}.eventing.knative.dev --timeout=60s >/dev/null ||
+    die "the API server does not serve Broker and Trigger"
+  say "Broker and Trigger are known"
+}
+
 # Only the kind, of which nobody makes anything: the operator is not here.
 install_podmonitor() {
   kubectl apply --server-side -f "$RENDERED/podmonitor.yaml" >/dev/null || die "could not apply the definition of PodMonitor"

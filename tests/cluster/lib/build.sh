@@ -1,7 +1,7 @@
 # cluster build: programs, images and rendered manifests, from pinned modules. Every step is skipped when it is done.
 
 build() {
-  mkdir -p "$BIN" "$IMAGES" "$RENDERED" "$LOGS"
+  mkdir -p "$BIN/knative" "$IMAGES" "$RENDERED" "$LOGS"
   check_go
   install_packages
   build_programs
@@ -9,7 +9,9 @@ build() {
   fetch_nats
   pack_images
   render_keda
+  render_knative
   fetch_podmonitor
+  fetch_eventing
   say "built in $STATE"
 }
 
@@ -76,6 +78,7 @@ build_programs() {
   compile keda "$BIN/keda" github.com/kedacore/keda/v2/cmd/operator
   compile keda "$BIN/keda-adapter" github.com/kedacore/keda/v2/cmd/adapter
   compile keda "$BIN/keda-admission-webhooks" github.com/kedacore/keda/v2/cmd/webhooks
+  compile knative "$BIN/knative/" knative.dev/serving/cmd/{activator,autoscaler,controller,queue,webhook}
   compile apps "$BIN/" ./...
 }
 
@@ -117,11 +120,15 @@ pack() { # NAME:TAG ARCHIVE FILES...: prints a line when the archive changed
 
 # Tags are fixed: with :latest the kubelet's default would be to pull.
 pack_images() {
+  local name
   pack localhost/pause:1 pause "$BIN/pause"
   pack localhost/nats:"$NATS_VERSION" nats "$BIN/nats-server"
   pack localhost/keda:1 keda-operator "$BIN/keda"
   pack localhost/keda-adapter:1 keda-adapter "$BIN/keda-adapter"
   pack localhost/keda-webhooks:1 keda-webhooks "$BIN/keda-admission-webhooks"
+  for name in activator autoscaler controller queue webhook; do
+    pack "localhost/kn-$name:1" "knative-$name" "$BIN/knative/$name"
+  done
 }
 
 module_directory() { # MODULE PATH: where its sources lie in Go's module cache
@@ -139,16 +146,43 @@ render_keda() { # KEDA's own config/default with our images
   rm -rf "$work"
 }
 
+render_knative() { # Knative's own config, with our images and settings
+  local serving networking caching
+  serving=$(module_directory knative knative.dev/serving)
+  networking=$(module_directory knative knative.dev/networking)
+  caching=$(module_directory knative knative.dev/caching)
+  # serving/config has symbolic links to these in the other two modules, and a module's zip drops symbolic links
+  python3 -B "$HERE/lib/knative_manifests.py" "$networking"/config/{certificate,domain-claim,ingress,serverlessservice}.yaml \
+    "$caching/config/image.yaml" "$serving"/config/core/300-resources/*.yaml \
+    >"$RENDERED/knative-crds.yaml" || die "could not render Knative's CRDs"
+  # left out: the HorizontalPodAutoscalers (there is no metrics server) and 999-cache.yaml (an image for the cache)
+  python3 -B "$HERE/lib/knative_manifests.py" "$serving/config/core/100-namespace.yaml" "$serving"/config/core/200-roles/*.yaml \
+    "$serving/config/core/200-serviceaccount.yaml" "$serving"/config/core/configmaps/*.yaml "$networking/config/config-network.yaml" \
+    "$serving"/config/core/webhooks/*.yaml "$serving"/config/core/deployments/{controller,autoscaler,activator,webhook}.yaml \
+    >"$RENDERED/knative.yaml" || die "could not render Knative's manifests"
+}
+
 fetch_podmonitor() { # the definition of PodMonitor, as the Prometheus operator's module has it
-  local module=github.com/prometheus-operator/prometheus-operator fetched
-  fetched=$(cd / && GOWORK=off timeout 300 go mod download -json "$module@$PROMETHEUS_OPERATOR_VERSION") ||
-    die "go could not download $module $PROMETHEUS_OPERATOR_VERSION: $fetched"
-  python3 -B - "$PROMETHEUS_OPERATOR_HASH" "$RENDERED/podmonitor.yaml" "$fetched" <<'PY' || die "no definition of PodMonitor"
-import json, shutil, sys
-expected, output, fetched = sys.argv[1:]
+  local module
+  module=$(fetch_module github.com/prometheus-operator/prometheus-operator "$PROMETHEUS_OPERATOR_VERSION" "$PROMETHEUS_OPERATOR_HASH")
+  cp "$module/example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml" "$RENDERED/podmonitor.yaml"
+}
+
+fetch_eventing() { # the definitions of Knative Eventing's kinds that are generated
+  local module kind
+  module=$(fetch_module knative.dev/eventing "$EVENTING_VERSION" "$EVENTING_HASH")
+  for kind in broker trigger; do cat "$module/config/core/resources/$kind.yaml"; echo ---; done >"$RENDERED/eventing.yaml"
+}
+
+fetch_module() { # MODULE VERSION HASH: where its files are, if they are those
+  local fetched
+  fetched=$(cd / && GOWORK=off timeout 300 go mod download -json "$1@$2") || die "go could not download $1 $2: $fetched"
+  python3 -B - "$3" "$fetched" <<'PY' || die "no files of $1 $2"
+import json, sys
+expected, fetched = sys.argv[1:]
 module = json.loads(fetched)
 if module["Sum"] != expected:
     raise SystemExit(f"{module['Path']} {module['Version']} has the hash {module['Sum']}, and not {expected}")
-shutil.copyfile(module["Dir"] + "/example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml", output)
+print(module["Dir"])
 PY
 }

@@ -5,7 +5,7 @@ STATE=$(realpath -m "${CLUSTER_STATE:-${HOME:?set HOME or CLUSTER_STATE}/.cache/
 BIN=$(realpath -m "${CLUSTER_BIN:-$STATE/bin}")            # the built programs
 IMAGES=$(realpath -m "${CLUSTER_IMAGES:-$STATE/images}")   # the packed images
 LOGS=$(realpath -m "${CLUSTER_LOGS:-$STATE/logs}")         # one file for each process
-RENDERED=$STATE/manifests                                  # KEDA's manifests, rendered by `build`
+RENDERED=$STATE/manifests                                  # KEDA's and Knative's manifests, rendered by `build`
 RUN=$STATE/run                                             # the running cluster: data, certificates, list of processes
 PKI=$RUN/pki
 KUBECONFIGS=$RUN/kubeconfig
@@ -22,6 +22,7 @@ POD_CIDR=10.244.0.0/24
 SERVICE_CIDR=10.96.0.0/16
 API_IP=10.96.0.1
 DNS_IP=10.96.0.10
+INGRESS=$NODE_IP:8880                      # Knative's, of labnet
 
 # The same as cli/src/broker/pinned.rs; the hashes are those of the wheels for Linux on amd64 and arm64.
 NATS_VERSION=2.15.1
@@ -32,6 +33,10 @@ HELM_VERSION=v3.20.2
 # Of its module only the definition of PodMonitor is used.
 PROMETHEUS_OPERATOR_VERSION=v0.85.0
 PROMETHEUS_OPERATOR_HASH=h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=
+
+# Of its module only the definitions of Broker and Trigger are used.
+EVENTING_VERSION=v0.42.1
+EVENTING_HASH=h1:/5R8j/OV2wacs5p+LDN7VnpSntNTjzTlpVhidO4WmnU=
 
 die() { echo "cluster: $*" >&2; exit 1; }
 

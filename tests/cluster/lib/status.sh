@@ -18,7 +18,7 @@ status() {
   echo
   if running kube-apiserver; then
     node_ready || { echo "the node is not Ready"; wrong=1; }
-    for name in keda/keda-operator keda/keda-metrics-apiserver keda/keda-admission; do
+    for name in keda/keda-operator keda/keda-metrics-apiserver keda/keda-admission knative-serving/{webhook,autoscaler,controller,activator}; do
       kubectl --request-timeout=5s -n "${name%/*}" get deployment "${name#*/}" >/dev/null 2>&1 || continue
       is_available "${name%/*}" "${name#*/}" || { echo "$name is not available"; wrong=1; }
     done
@@ -26,6 +26,6 @@ status() {
   fi
   echo
   echo "KUBECONFIG=$KUBECONFIGS/admin   (reaches the cluster from this machine)"
-  echo "logs: $LOGS"
+  echo "ingress of Knative: http://$INGRESS   logs: $LOGS"
   return $wrong
 }

@@ -20,7 +20,7 @@ is_up() { running kube-apiserver && running kubelet && running containerd; }
 
 check_machine() {
   # shellcheck disable=SC2015
-  [ -x "$BIN/kubelet" ] && [ -e "$RENDERED/keda.yaml" ] || die "nothing built in $STATE; run: cluster build"
+  [ -x "$BIN/kubelet" ] && [ -e "$RENDERED/eventing.yaml" ] || die "nothing built in $STATE; run: cluster build"
   [ ! -e "$RUN/processes" ] || die "a cluster that is no longer whole is still there (see: cluster status); run: cluster down"
   [ ! -e "/var/run/netns/$LAB" ] ||
     die "the network namespace $LAB exists: a cluster with another CLUSTER_STATE is up, take that one down"
@@ -176,7 +176,7 @@ node_ready() {
 }
 
 start_dns() {
-  start labnet "$BIN/labnet" -api "https://$NODE_IP:6443" -pki "$PKI" -dns "$NODE_IP:53"
+  start labnet "$BIN/labnet" -api "https://$NODE_IP:6443" -pki "$PKI" -dns "$NODE_IP:53" -http "$INGRESS"
   kubectl apply --server-side -f "$HERE/manifests/dns.yaml" >/dev/null
   wait_for 30 "labnet" in_netns grep -q "^ *[0-9]*: [0-9A-F]*:0035 " /proc/net/udp
   say "DNS up"

@@ -1,6 +1,7 @@
 //! Each rule, broken and just not broken.
 
 mod contracts;
+mod knative;
 mod manifests;
 
 use jetlag::Description;
