@@ -29,7 +29,7 @@ mod serve;
 mod signals;
 mod state;
 mod subject;
-mod telemetry;
+pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;
@@ -61,6 +61,7 @@ pub use scaling::Scaling;
 pub use serve::{DRAIN_MAX, STOP_MAX};
 pub use state::{State, Stored, kind_of};
 pub use subject::{EventSubject, Subject};
+pub use telemetry::Call;
 
 #[doc(hidden)]
 pub use serde_json::{self, value::RawValue};
