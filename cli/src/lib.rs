@@ -10,6 +10,7 @@ pub mod commands;
 pub mod console;
 pub mod demo;
 mod difference;
+pub mod exporter;
 mod http;
 mod invoked;
 mod json;

@@ -12,6 +12,7 @@ use jetlag_cli::commands::invoke::Invoke;
 use jetlag_cli::commands::lint::Lint;
 use jetlag_cli::commands::man::Man;
 use jetlag_cli::commands::manifests::Manifests;
+use jetlag_cli::commands::metrics::Metrics;
 use jetlag_cli::commands::new::New;
 use jetlag_cli::commands::place::Place;
 use jetlag_cli::commands::provision::Provision;
@@ -41,6 +42,7 @@ enum Command {
     Place(Place),
     Status(Status),
     Top(Top),
+    Metrics(Metrics),
     Trail(Trail),
     Dlq(Dlq),
     Replay(Replay),
@@ -63,6 +65,7 @@ Examples:
   jetlag place data/online-retail/orders-2010-12.csv     give it real orders
   jetlag status                                          how everything is, what looks wrong, and what to do
   jetlag top                                             the same, again and again
+  jetlag metrics --listen 127.0.0.1:9464                 the same figures, for Prometheus
   jetlag trail 536365                                    what happened to one of them
   jetlag dlq list                                        what was given up, and why
   jetlag replay payment --from 2h                        what it would do today with what it had
@@ -88,6 +91,7 @@ async fn main() -> ExitCode {
         Command::Place(place) => place.run(console).await,
         Command::Status(status) => status.run(console).await,
         Command::Top(top) => top.run(console).await,
+        Command::Metrics(metrics) => metrics.run(console).await,
         Command::Trail(trail) => trail.run(console).await,
         Command::Dlq(dlq) => dlq.run(console).await,
         Command::Replay(replay) => replay.run(console).await,

@@ -115,6 +115,11 @@ impl Environment {
         }
     }
 
+    /// A variable that somebody else reads and documents, as far as it is set.
+    pub(crate) fn of_others(&self, name: &str) -> Option<String> {
+        self.value(name)
+    }
+
     /// Notes what is wrong with the value of `name`.
     pub fn fault(&mut self, name: &str, why: impl fmt::Display) {
         self.faults.push(format!("{name}: {why}"));

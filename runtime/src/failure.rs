@@ -108,6 +108,16 @@ impl Failure {
         matches!(self.verdict, Verdict::Reject(_))
     }
 
+    /// What it is, for programs.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self.verdict {
+            Verdict::Retry { .. } => "retry",
+            Verdict::Outage { .. } => "outage",
+            Verdict::Release => "release",
+            Verdict::Reject(reason) => reason.code(),
+        }
+    }
+
     fn new(verdict: Verdict, error: String) -> Self {
         Self { verdict, error: cut(error) }
     }

@@ -30,7 +30,7 @@ mod serve;
 mod signals;
 mod state;
 mod subject;
-mod telemetry;
+pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;
@@ -64,6 +64,7 @@ pub use scaling::Scaling;
 pub use serve::{DRAIN_MAX, STOP_MAX};
 pub use state::{State, Stored, kind_of};
 pub use subject::{EventSubject, Subject};
+pub use telemetry::Call;
 pub use trigger::Trigger;
 pub use view::{VIEW_TYPES_MAX, View};
 

@@ -21,6 +21,7 @@ use crate::jetstream::{ConnectError, Connection, Over, ProvisionError, Session};
 use crate::permissions::Permissions;
 use crate::readiness::Readiness;
 use crate::signals::Signals;
+use crate::telemetry::traced::Traced;
 use crate::telemetry::{self, Telemetry};
 use crate::topology::{self, Sizing, Topology};
 use crate::watch::{BROKER, CONSUMERS, look_for_unreadable, watch, watch_room};
@@ -145,6 +146,9 @@ pub(crate) fn run(
     };
     let code = runtime.block_on(async {
         let telemetry = Telemetry::start(&bindings.terms, settings.telemetry.clone());
+        if telemetry.traces() {
+            bindings.handler = Traced::of(bindings.handler);
+        }
         let code = match serve(settings, description, bindings, ways, telemetry.metrics()).await {
             Ok(code) => code,
             Err(fatal) => {
@@ -207,6 +211,7 @@ async fn serve(
         }
     };
     let (engine, publishing) = Engine::new(bindings, Arc::new(session.broker()), drain.clone());
+    engine.meter.runs(&description.version);
     let publishing = tokio::spawn(publishing);
     let pulse = tokio::spawn({
         let engine = Arc::clone(&engine);
@@ -372,7 +377,8 @@ async fn provisioned(
     lanes: &[(Stream, usize)],
 ) -> Result<Result<(), String>, Fatal> {
     if !make {
-        return Ok(session.consumers_there(function, lanes).await.map_err(|missing| missing.to_string()));
+        let found = session.consumers_there(function, lanes).await;
+        return Ok(found.map(drop).map_err(|missing| missing.to_string()));
     }
     match session.provision(topology).await {
         Ok(done) => {
@@ -380,7 +386,8 @@ async fn provisioned(
                 tracing::info!(created = done.created.join(", "), "provisioned");
             }
             // Which also tells how long they wait for a sign of work.
-            Ok(session.consumers_there(function, lanes).await.map_err(|missing| missing.to_string()))
+            let found = session.consumers_there(function, lanes).await;
+            Ok(found.map(drop).map_err(|missing| missing.to_string()))
         }
         Err(error @ ProvisionError::NoAnswer(_)) => Ok(Err(error.to_string())),
         Err(ProvisionError::Denied(why)) => Err(Fatal::Denied(why)),

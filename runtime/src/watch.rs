@@ -41,6 +41,7 @@ pub(crate) async fn watch(
         let now = link.borrow_and_update().clone();
         engine.meter.connected(now == Link::Up);
         engine.meter.in_flight(engine.pulse.holds());
+        engine.meter.breaker_open_since(engine.breaker.outage().map(|(since, _)| since));
         let look = async {
             match now {
                 Link::Up => {
@@ -53,14 +54,21 @@ pub(crate) async fn watch(
                         look_for_unreadable(session, engine.terms.name, lanes).await;
                     }
                     let found = session.consumers_there(engine.terms.name, lanes).await;
-                    let found = found.and_then(|()| session.takes());
+                    for (stream, backlog) in found.iter().flatten() {
+                        engine.meter.backlog(stream, backlog);
+                    }
+                    let found = found.and_then(|_| session.takes());
+                    engine.meter.consumers(found.is_ok());
                     news.tell(found.as_ref().err());
                     match found {
                         Ok(()) => readiness.holds(CONSUMERS, "there"),
                         Err(missing) => readiness.fails(CONSUMERS, missing.to_string()),
                     }
                 }
-                Link::Down { .. } => readiness.fails(BROKER, "not connected"),
+                Link::Down { .. } => {
+                    engine.meter.disconnected();
+                    readiness.fails(BROKER, "not connected");
+                }
                 Link::Denied(why) => return Some(Over::Denied(why)),
             }
             tokio::time::sleep(CONSUMERS_INTERVAL).await;

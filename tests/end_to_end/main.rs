@@ -2,8 +2,10 @@
 //! receiver of notifications over real HTTP.
 
 mod bad_input;
+mod collector;
 mod faults;
 mod interop;
+mod observed;
 mod outage;
 mod redrive;
 mod replica;
@@ -11,3 +13,4 @@ mod replicas;
 mod rescue;
 mod scaling;
 mod shop;
+mod traces;

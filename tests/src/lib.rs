@@ -22,7 +22,12 @@ pub const PATIENCE: Duration = Duration::from_secs(90);
 ///
 /// # Panics
 /// There is nothing to see.
-pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    until_or(look).await.unwrap_or_else(|| panic!("no {what} within {PATIENCE:?}"))
+}
+
+/// Looks until there is something to see, or [`PATIENCE`] is over: for whoever can say more about what is missing.
+pub async fn until_or<T>(mut look: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let looking = async {
         loop {
             if let Some(seen) = look().await {
@@ -31,7 +36,7 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("no {what} within {PATIENCE:?}"))
+    tokio::time::timeout(PATIENCE, looking).await.ok()
 }
 
 /// A port that is free now. Below those that the system gives to outgoing connections, one of which could otherwise take it

@@ -11,6 +11,7 @@ mod launch;
 pub mod lint;
 pub mod man;
 pub mod manifests;
+pub mod metrics;
 pub mod new;
 pub mod place;
 pub mod provision;

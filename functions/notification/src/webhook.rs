@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use jetlag::Failure;
+use jetlag::{Call, Failure};
 use reqwest::{StatusCode, redirect};
 use tokio::sync::OnceCell;
 
@@ -62,10 +62,13 @@ impl Webhook {
     async fn post(&self, message: &Message, traceparent: Option<&str>) -> Result<StatusCode, reqwest::Error> {
         let client = self.client.get_or_try_init(async || connect(&self.url)).await?;
         let mut request = client.post(&self.url).header("Idempotency-Key", &message.message_id).json(message);
-        if let Some(traceparent) = traceparent {
+        let call = Call::new("POST", &self.url);
+        if let Some(traceparent) = call.traceparent().as_deref().or(traceparent) {
             request = request.header("traceparent", traceparent);
         }
-        Ok(request.send().await?.status())
+        let status = call.of(request.send()).await?.status();
+        call.answered(status.as_u16());
+        Ok(status)
     }
 }
 

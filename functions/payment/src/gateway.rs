@@ -18,7 +18,7 @@
 use std::time::Duration;
 
 use events::DeclineReason;
-use jetlag::{Environment, Failure, Secret};
+use jetlag::{Call, Environment, Failure, Secret};
 use reqwest::{StatusCode, header, redirect};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
@@ -155,11 +155,13 @@ impl Gateway {
                 ("description", &format!("Order {}", charge.order_id)),
                 ("metadata[order_id]", charge.order_id),
             ]);
-        if let Some(traceparent) = charge.traceparent {
+        let call = Call::new("POST", &self.endpoint);
+        if let Some(traceparent) = call.traceparent().as_deref().or(charge.traceparent) {
             request = request.header("traceparent", traceparent);
         }
-        let mut response = request.send().await.map_err(unreachable)?;
+        let mut response = call.of(request.send()).await.map_err(unreachable)?;
         let status = response.status();
+        call.answered(status.as_u16());
         let retry_after = response.headers().get(header::RETRY_AFTER).and_then(retry_after);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use time::OffsetDateTime;
 use tokio::sync::OnceCell;
+use tracing::Instrument;
 
 use crate::core::broker::{Broker, Keep, Message, PublishError, Stored, Stream};
 use crate::jetstream::api::{ANSWER_TIMEOUT, ApiError, Caller, RequestFailed, request};
@@ -19,6 +20,7 @@ use crate::jetstream::taking::Taking;
 use crate::sequel::Sequel;
 use crate::state::Unavailable;
 use crate::subject::Subject;
+use crate::telemetry::spans;
 use crate::{event, topology};
 
 /// The broker's codes that mean: an expected sequence is not the last one.
@@ -163,6 +165,19 @@ impl JetStream {
         }
     }
 
+    async fn store(&self, mut messages: Vec<Message>) -> Result<u64, PublishError> {
+        // Nothing was sent: there is nothing to be in doubt about.
+        self.connected().await.map_err(PublishError::Rejected)?;
+        self.outlive_the_horizon(&mut messages).await;
+        match messages.len() {
+            1 => match messages.pop() {
+                Some(message) => self.publish_one(message, None).await,
+                None => Err(PublishError::Rejected("nothing to publish".into())),
+            },
+            _ => self.publish_batch(messages).await,
+        }
+    }
+
     async fn publish_one(&self, message: Message, batch: Option<HeaderMap>) -> Result<u64, PublishError> {
         let subject = message.subject.clone();
         let headers = headers(&message, batch);
@@ -218,17 +233,11 @@ impl JetStream {
 impl Broker for JetStream {
     type Receipt = Arc<str>;
 
-    async fn publish(&self, _: Stream, mut messages: Vec<Message>) -> Result<u64, PublishError> {
-        // Nothing was sent: there is nothing to be in doubt about.
-        self.connected().await.map_err(PublishError::Rejected)?;
-        self.outlive_the_horizon(&mut messages).await;
-        match messages.len() {
-            1 => match messages.pop() {
-                Some(message) => self.publish_one(message, None).await,
-                None => Err(PublishError::Rejected("nothing to publish".into())),
-            },
-            _ => self.publish_batch(messages).await,
-        }
+    async fn publish(&self, stream: Stream, messages: Vec<Message>) -> Result<u64, PublishError> {
+        let span = spans::publish(Self::name(stream), &messages);
+        let result = self.store(messages).instrument(span.clone()).await;
+        spans::published(&span, result.as_ref().err());
+        result
     }
 
     async fn last(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {

@@ -14,6 +14,7 @@ use crate::jetstream::broker::{JetStream, list};
 use crate::jetstream::connect::ConnectError;
 use crate::jetstream::link::Link;
 use crate::subject::Subject;
+use crate::telemetry::names;
 
 /// How long a request for inputs stands. A lane that closes waits for the end of its requests, which cannot be taken back
 /// (see [`PullLane::close`]): so this is how long a drain lasts where nothing comes, and idle lanes ask as often. And it is
@@ -60,6 +61,8 @@ pub(crate) struct PullLane {
     pause: Option<Instant>,
     /// Refusals in a row.
     refusals: u32,
+    /// Requests that went out.
+    pulls: metrics::Counter,
 }
 
 impl PullLane {
@@ -88,6 +91,9 @@ impl PullLane {
             generation: 0,
             pause: None,
             refusals: 0,
+            pulls: metrics::counter!(
+                names::PULLS, "function" => durable.to_owned(), "stream" => JetStream::name(stream)
+            ),
         })
     }
 
@@ -190,6 +196,7 @@ impl Lane<Arc<str>> for PullLane {
         let sent = self.client.publish_with_reply(self.request.clone(), self.reply(), ask.to_string().into());
         // One that does not go out is noticed by the silence that follows.
         let _ = tokio::time::timeout(HEARTBEAT, sent).await;
+        self.pulls.increment(1);
         self.outstanding += credit;
         self.ends = Instant::now() + self.expires;
     }

@@ -18,6 +18,7 @@ use crate::jetstream::taking::Taking;
 use crate::jetstream::unreadable::{NotLookedThrough, bury_what_cannot_be_read};
 use crate::jetstream::user::User;
 use crate::permissions::Permissions;
+use crate::telemetry::meter::Backlog;
 use crate::topology::{self, Topology};
 
 /// How long a look at the broker may take before it counts as not answering.
@@ -66,6 +67,15 @@ pub(crate) enum Over {
     Dead,
 }
 
+/// A consumer that is there.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    stream: &'static str,
+    /// How long it waits for a sign of work.
+    ack_wait: Option<Duration>,
+    backlog: Backlog,
+}
+
 /// How much of a stream is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fill {
@@ -102,26 +112,36 @@ impl Session {
     }
 
     /// Whether the function's consumers are there, or what is not; the answer takes 3 s at most. The broker tells how long
-    /// they wait for a sign of work, and the least of that holds from then on.
+    /// they wait for a sign of work, and the least of that holds from then on. Gives how far each is.
     pub(crate) async fn consumers_there(
         &self,
         durable: &str,
         lanes: &[(Stream, usize)],
-    ) -> Result<(), Missing> {
+    ) -> Result<Vec<(&'static str, Backlog)>, Missing> {
         let looks = lanes.iter().map(|(stream, _)| self.consumer_there(durable, JetStream::name(*stream)));
-        let ack_waits: Vec<Option<Duration>> =
+        let found: Vec<Found> =
             futures::future::join_all(looks).await.into_iter().collect::<Result<_, _>>()?;
-        if let Some(least) = ack_waits.into_iter().flatten().min() {
+        if let Some(least) = found.iter().filter_map(|consumer| consumer.ack_wait).min() {
             self.ack_wait.set(least);
         }
-        Ok(())
+        Ok(found.into_iter().map(|consumer| (consumer.stream, consumer.backlog)).collect())
     }
 
-    /// How long the consumer waits for a sign of work.
-    async fn consumer_there(&self, durable: &str, stream: &'static str) -> Result<Option<Duration>, Missing> {
+    async fn consumer_there(&self, durable: &str, stream: &'static str) -> Result<Found, Missing> {
         match self.look(&format!("$JS.API.CONSUMER.INFO.{stream}.{durable}")).await? {
             Ok(info) => {
-                Ok(info.pointer("/config/ack_wait").and_then(Value::as_u64).map(Duration::from_nanos))
+                let number = |path: &str| info.pointer(path).and_then(Value::as_u64);
+                let count = |path: &str| number(path).unwrap_or_default();
+                Ok(Found {
+                    stream,
+                    ack_wait: number("/config/ack_wait").map(Duration::from_nanos),
+                    backlog: Backlog {
+                        pending: count("/num_pending"),
+                        unanswered: count("/num_ack_pending"),
+                        redelivered: count("/num_redelivered"),
+                        pulls: count("/num_waiting"),
+                    },
+                })
             }
             Err(error) if error.err_code == CONSUMER_NOT_FOUND => {
                 Err(Missing::Consumer { durable: durable.into(), stream })

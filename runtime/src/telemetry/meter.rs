@@ -11,7 +11,7 @@ use crate::core::group::Outcome;
 use crate::core::inbound::Inbound;
 use crate::core::judge::Disposition;
 use crate::failure::Reason;
-use crate::telemetry::{names, spans};
+use crate::telemetry::{journey, names, spans};
 
 /// The metrics of one function, looked up once.
 pub(crate) struct Meter {
@@ -20,6 +20,8 @@ pub(crate) struct Meter {
     duration_error: Histogram,
     success: Counter,
     queue_time: Histogram,
+    journey: Histogram,
+    attempts: Histogram,
     committed: Counter,
 }
 
@@ -28,12 +30,16 @@ impl Meter {
         let function = terms.name;
         let duration = names::process_duration(function);
         gauge!(names::SLOTS, "function" => function).set(count(terms.concurrency));
+        gauge!(names::PROCESSES_MAX, "function" => function).set(f64::from(terms.scaling.max));
+        register(function);
         Self {
             function,
-            duration_success: histogram!(duration.clone(), "status" => "success"),
-            duration_error: histogram!(duration, "status" => "error"),
+            duration_success: histogram!(duration.clone(), "function" => function, "status" => "success"),
+            duration_error: histogram!(duration, "function" => function, "status" => "error"),
             success: counter!(names::HANDLED, "function" => function, "outcome" => "success"),
             queue_time: histogram!(names::QUEUE_TIME, "function" => function),
+            journey: histogram!(names::JOURNEY, "function" => function),
+            attempts: histogram!(names::ATTEMPTS, "function" => function),
             committed: counter!(names::COMMITS, "function" => function, "outcome" => "committed"),
         }
     }
@@ -59,6 +65,13 @@ impl Meter {
         self.queue_time.record(queued.as_seconds_f64().max(0.0));
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let attempt = inbound.input.attempt;
+        if matches!(disposition, Disposition::Ack { already: false } | Disposition::DeadLetter { .. }) {
+            self.attempts.record(f64::from(attempt));
+        }
+        let began = journey::began(inbound.cause.tracestate.as_deref(), inbound.input.envelope.timestamp);
+        if let Some(began) = began.filter(|_| matches!(disposition, Disposition::Ack { already: false })) {
+            self.journey.record((now - began).as_seconds_f64().max(0.0));
+        }
         match disposition {
             Disposition::Ack { .. } => tracing::debug!(outcome, attempt, duration_ms, "event handled"),
             Disposition::Retry { after, error } => {
@@ -123,7 +136,10 @@ impl Meter {
     /// A commit came to its end.
     pub(crate) fn commit(&self, outcome: &Outcome) {
         let outcome = match outcome {
-            Outcome::Committed => return self.committed.increment(1),
+            Outcome::Committed => {
+                spans::committed("committed");
+                return self.committed.increment(1);
+            }
             Outcome::Already => "already",
             Outcome::Dead(_) => "dead",
             Outcome::Stale => "stale",
@@ -131,6 +147,7 @@ impl Meter {
             Outcome::Full => "full",
             Outcome::Unavailable(_) => "unavailable",
         };
+        spans::committed(outcome);
         counter!(names::COMMITS, "function" => self.function, "outcome" => outcome).increment(1);
     }
 
@@ -167,6 +184,40 @@ impl Meter {
         gauge!(names::CONNECTED, "function" => self.function).set(f64::from(u8::from(connected)));
     }
 
+    /// The process has lost its connection to the broker.
+    pub(crate) fn disconnected(&self) {
+        counter!(names::CONNECTIONS_LOST, "function" => self.function).increment(1);
+    }
+
+    /// Whether JetStream answers and has the function's consumers.
+    pub(crate) fn consumers(&self, there: bool) {
+        gauge!(names::CONSUMERS_THERE, "function" => self.function).set(f64::from(u8::from(there)));
+    }
+
+    /// How far the function's consumer on `stream` is, as the broker tells it.
+    pub(crate) fn backlog(&self, stream: &'static str, backlog: &Backlog) {
+        let tell = |name, value: u64| {
+            gauge!(name, "function" => self.function, "stream" => stream)
+                .set(count(usize::try_from(value).unwrap_or(usize::MAX)));
+        };
+        tell(names::LAG, backlog.pending.saturating_add(backlog.unanswered));
+        tell(names::LAG_IN_FLIGHT, backlog.unanswered);
+        tell(names::LAG_AGAIN, backlog.redelivered);
+        tell(names::PULLS_WAITING, backlog.pulls);
+    }
+
+    /// Since when the circuit breaker is open.
+    pub(crate) fn breaker_open_since(&self, since: Option<OffsetDateTime>) {
+        let since = since.map_or(0, |at| at.unix_timestamp().max(0));
+        gauge!(names::BREAKER_OPENED, "function" => self.function)
+            .set(count(usize::try_from(since).unwrap_or(usize::MAX)));
+    }
+
+    /// The version that runs.
+    pub(crate) fn runs(&self, version: &str) {
+        gauge!(names::INFO, "function" => self.function, "version" => version.to_owned()).set(1.0);
+    }
+
     /// How much of the stream of events is taken, and whether more is let in.
     pub(crate) fn fill(&self, bytes: u64, bytes_max: Option<u64>, is_open: bool) {
         let percent = bytes_max.map_or(0, |most| u128::from(bytes) * 100 / u128::from(most.max(1)));
@@ -182,6 +233,37 @@ impl Meter {
 
     fn dead_letter(&self, reason: &'static str) {
         counter!(names::DEAD_LETTERS, "function" => self.function, "reason" => reason).increment(1);
+    }
+}
+
+/// What the broker tells of one consumer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Backlog {
+    /// Not delivered yet.
+    pub(crate) pending: u64,
+    /// Delivered, and not answered for.
+    pub(crate) unanswered: u64,
+    /// What of that was delivered more than once.
+    pub(crate) redelivered: u64,
+    /// Requests for inputs that stand.
+    pub(crate) pulls: u64,
+}
+
+/// Counters begin at 0 with the process: Prometheus takes no increase from a series whose first value is another.
+fn register(function: &'static str) {
+    for outcome in ["success", "duplicate", "retry", "dead_letter", "released"] {
+        let _ = counter!(names::HANDLED, "function" => function, "outcome" => outcome);
+    }
+    for reason in Reason::ALL {
+        let _ = counter!(names::DEAD_LETTERS, "function" => function, "reason" => reason.code());
+    }
+    for name in
+        [names::REDELIVERIES, names::SUSPECTS, names::LONE_RUNS, names::CONVICTIONS, names::CONNECTIONS_LOST]
+    {
+        let _ = counter!(name, "function" => function);
+    }
+    for outcome in ["committed", "already", "stale", "full", "unavailable"] {
+        let _ = counter!(names::COMMITS, "function" => function, "outcome" => outcome);
     }
 }
 

@@ -1,19 +1,23 @@
 //! What a function tells of itself: logs, metrics, traces.
 
+mod call;
+pub(crate) mod journey;
+pub(crate) mod late;
 mod line;
 pub(crate) mod logs;
 pub(crate) mod meter;
 pub(crate) mod metrics;
-pub(crate) mod names;
+pub mod names;
 pub(crate) mod spans;
+pub(crate) mod traced;
 pub(crate) mod traceparent;
 pub(crate) mod traces;
 
+pub use call::Call;
+
 use std::sync::Arc;
 
-use tracing::level_filters::LevelFilter;
-use tracing::{Metadata, Subscriber};
-use tracing_subscriber::filter::filter_fn;
+use tracing::Subscriber;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -84,6 +88,11 @@ impl Telemetry {
         Arc::new(move || exposition.as_ref().map(metrics::Exposition::text).unwrap_or_default())
     }
 
+    /// Whether spans are exported.
+    pub(crate) const fn traces(&self) -> bool {
+        self.export.is_some()
+    }
+
     /// Sends the last spans, within a bound.
     pub(crate) async fn stop(self) {
         if let Some(export) = self.export {
@@ -102,13 +111,5 @@ where
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
-        .with_filter(filter_fn(is_exported))
-}
-
-/// Spans and lines of the function and of this crate. The HTTP client that exports them has its own: those would never
-/// come to an end.
-fn is_exported(metadata: &Metadata<'_>) -> bool {
-    const NOT: [&str; 6] = ["hyper", "hyper_util", "reqwest", "rustls", "h2", "opentelemetry"];
-    let crate_name = metadata.target().split("::").next().unwrap_or_default();
-    *metadata.level() <= LevelFilter::INFO && !NOT.contains(&crate_name)
+        .with_filter(late::Late::new(export.tracer(), export.root().clone()))
 }

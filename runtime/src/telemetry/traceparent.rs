@@ -55,6 +55,11 @@ impl Traceparent {
         )
     }
 
+    /// The same, of a trace that nobody records.
+    pub(crate) const fn unsampled(self) -> Self {
+        Self { sampled: false, ..self }
+    }
+
     fn valid(self) -> Option<Self> {
         (self.trace_id != 0 && self.span_id != 0).then_some(self)
     }

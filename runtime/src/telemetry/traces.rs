@@ -1,5 +1,7 @@
 //! Traces: spans on their way to a collector, over OTLP/HTTP. Whatever the collector does costs spans and nothing else.
 
+mod queue;
+
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -9,10 +11,11 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{ExporterBuildError, Protocol, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter, Tracer};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData, SpanExporter, Tracer};
 use tokio::sync::oneshot;
 
 use crate::telemetry::names;
+use crate::telemetry::traces::queue::{Queue, Waiting};
 use crate::{Environment, Terms};
 
 /// How long the last spans may take to get out when the process stops.
@@ -21,20 +24,53 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// How long one export may take unless `OTEL_EXPORTER_OTLP_TIMEOUT` says otherwise: the specification's own default.
 const EXPORT_LIMIT_MS: u64 = 10_000;
+/// How many spans wait for the collector at most unless `OTEL_BSP_MAX_QUEUE_SIZE` says otherwise: the specification's own
+/// default.
+const QUEUE_MAX: usize = 2048;
 /// How often at most the log tells that spans are lost; the metric tells how many.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Where spans go.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
     /// The collector's URL for traces, or nothing if spans are not exported.
     endpoint: Option<String>,
     service: Option<String>,
     export_limit: Duration,
+    queue_max: usize,
+    /// What the SDK makes of the same variables for a trace that begins here.
+    root: Root,
+}
+
+/// Which of the traces that begin here are recorded.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Root {
+    All,
+    None,
+    Share(f64),
+}
+
+impl Root {
+    fn of(sampler: &str, share: &str) -> Self {
+        match sampler {
+            "always_off" | "parentbased_always_off" => Self::None,
+            // The SDK takes all where it is not told how many, and says so.
+            "traceidratio" | "parentbased_traceidratio" => share.parse().map_or(Self::All, Self::Share),
+            _ => Self::All,
+        }
+    }
+
+    const fn sampler(self) -> Sampler {
+        match self {
+            Self::All => Sampler::AlwaysOn,
+            Self::None => Sampler::AlwaysOff,
+            Self::Share(share) => Sampler::TraceIdRatioBased(share),
+        }
+    }
 }
 
 impl Settings {
-    /// OpenTelemetry's own variables. Those that are not read here (headers, sampler, batches) the SDK reads.
+    /// OpenTelemetry's own variables. The SDK reads its own: headers, sampler, batches.
     pub(crate) fn read(env: &mut Environment) -> Self {
         let base = env.text_if_set(
             "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -50,12 +86,17 @@ impl Settings {
             .text_if_set("OTEL_SERVICE_NAME", "name of the service in traces; the function's own if not set");
         let export_limit_ms =
             env.parsed_or("OTEL_EXPORTER_OTLP_TIMEOUT", EXPORT_LIMIT_MS, "longest export, in ms");
+        let own_of = |name| env.of_others(name).unwrap_or_default();
+        let queue_max = own_of("OTEL_BSP_MAX_QUEUE_SIZE").parse().unwrap_or(QUEUE_MAX);
+        let root = Root::of(&own_of("OTEL_TRACES_SAMPLER"), &own_of("OTEL_TRACES_SAMPLER_ARG"));
         let off = disabled.eq_ignore_ascii_case("true") || exporter == "none";
         let endpoint = own.or_else(|| base.map(|base| format!("{}/v1/traces", base.trim_end_matches('/'))));
         Self {
             endpoint: endpoint.filter(|_| !off),
             service,
             export_limit: Duration::from_millis(export_limit_ms),
+            queue_max: queue_max.max(1),
+            root,
         }
     }
 }
@@ -77,6 +118,7 @@ pub(crate) enum NoTraces {
 /// The export of spans.
 pub(crate) struct Export {
     provider: SdkTracerProvider,
+    root: Sampler,
 }
 
 impl Export {
@@ -89,10 +131,12 @@ impl Export {
             .with_service_name(service)
             .with_attribute(KeyValue::new("service.namespace", "jetlag"))
             .build();
-        let exporter = Watched { exporter, complained: Mutex::default() };
+        let waiting = Waiting::default();
+        let exporter = Watched { exporter, waiting: waiting.clone(), complained: Mutex::default() };
+        let queue = Queue::new(exporter, waiting, settings.queue_max);
         let provider =
-            SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
-        Ok(Some(Self { provider }))
+            SdkTracerProvider::builder().with_span_processor(queue).with_resource(resource).build();
+        Ok(Some(Self { provider, root: settings.root.sampler() }))
     }
 
     fn exporter(endpoint: &str, limit: Duration) -> Result<opentelemetry_otlp::SpanExporter, NoTraces> {
@@ -108,6 +152,11 @@ impl Export {
     /// What the layer of tracing hands its spans to.
     pub(crate) fn tracer(&self) -> Tracer {
         self.provider.tracer("jetlag")
+    }
+
+    /// Decides of traces that begin here.
+    pub(crate) const fn root(&self) -> &Sampler {
+        &self.root
     }
 
     /// Sends what is left, within [`FLUSH_LIMIT`].
@@ -153,6 +202,8 @@ fn client(endpoint: &str, limit: Duration) -> Result<reqwest::blocking::Client, 
 #[derive(Debug)]
 struct Watched<E> {
     exporter: E,
+    /// What is handed over waits no more.
+    waiting: Waiting,
     complained: Mutex<Option<Instant>>,
 }
 
@@ -160,8 +211,9 @@ impl<E: SpanExporter> SpanExporter for Watched<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len() as u64;
         let result = self.exporter.export(batch).await;
+        self.waiting.leave(spans);
         if let Err(error) = &result {
-            counter!(names::SPANS_LOST).increment(spans);
+            counter!(names::SPANS_LOST, "reason" => "refused").increment(spans);
             if self.may_complain() {
                 tracing::warn!(spans, %error, "spans lost: the trace collector did not take them");
             }

@@ -52,7 +52,8 @@ async fn collector() -> (String, Received) {
 }
 
 fn export(endpoint: &str, export_limit: Duration) -> Export {
-    let settings = Settings { endpoint: Some(endpoint.into()), service: None, export_limit };
+    let endpoint = Some(endpoint.into());
+    let settings = Settings { endpoint, service: None, export_limit, queue_max: QUEUE_MAX, root: Root::All };
     Export::new(&CONTRACT.terms(), settings).unwrap().unwrap()
 }
 
@@ -88,7 +89,7 @@ fn attribute<'a>(attributes: &'a [Attribute], name: &str) -> &'a str {
     }
 }
 
-/// The one span that a collector is sent while an order is handled.
+/// The span of an order being handled, and that of its wait before, as a collector is sent them.
 async fn recorded(traceparent: Option<&str>, reject: bool) -> (Span, Arc<Memory>, Option<String>, String) {
     let (endpoint, received) = collector().await;
     let export = export(&endpoint, Duration::from_secs(5));
@@ -101,7 +102,12 @@ async fn recorded(traceparent: Option<&str>, reject: bool) -> (Span, Arc<Memory>
     let [request] = received.as_mut_slice() else { panic!("{received:?}") };
     let [resource] = request.resource_spans.as_slice() else { panic!("{request:?}") };
     let service = attribute(&resource.resource.as_ref().unwrap().attributes, "service.name").to_owned();
-    let [span] = resource.scope_spans[0].spans.as_slice() else { panic!("{resource:?}") };
+    let [wait, span] = resource.scope_spans[0].spans.as_slice() else { panic!("{resource:?}") };
+    assert_eq!(wait.name, "queue orders.placed.*");
+    assert_eq!((&wait.trace_id, &wait.parent_span_id), (&span.trace_id, &span.parent_span_id));
+    // From the event's own time on; the handling follows.
+    assert_eq!(wait.start_time_unix_nano, 1_735_787_045_000_000_000);
+    assert!(wait.end_time_unix_nano <= span.end_time_unix_nano && wait.kind == 1, "{wait:?}");
     (span.clone(), broker, handled_under, service)
 }
 
@@ -168,13 +174,13 @@ fn spans_that_nobody_takes_are_counted() {
     let exporter = Export::exporter(&format!("http://{closed}/v1/traces"), Duration::from_secs(5)).unwrap();
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     metrics::with_local_recorder(&recorder, || {
-        let watched = Watched { exporter, complained: Mutex::default() };
+        let watched = Watched { exporter, waiting: Waiting::default(), complained: Mutex::default() };
         // Exported at once, on this thread: the recorder is this thread's.
         let provider = SdkTracerProvider::builder().with_simple_exporter(watched).build();
         drop(opentelemetry::trace::Tracer::start(&provider.tracer("test"), "lost"));
     });
     assert!(
-        recorder.handle().render().contains("jetlag_spans_lost_total 1"),
+        recorder.handle().render().contains("jetlag_spans_lost_total{reason=\"refused\"} 1"),
         "{}",
         recorder.handle().render()
     );

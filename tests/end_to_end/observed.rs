@@ -1,0 +1,142 @@
+//! A real Prometheus scrapes a shop during an outage: what must fire fires, the rest does not, and every query of the
+//! dashboards gives something.
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::time::Duration;
+
+use jetlag_cli::exporter::{Exporter, Monitor, Verified, serve};
+use jetlag_cli::status::Look;
+use observe::DASHBOARDS;
+use serde_json::{Value, json};
+use tests::{free_port, until, until_or};
+use tokio::net::TcpListener;
+use tokio::process::Command;
+
+use crate::shop::Opened;
+
+const FUNCTIONS: [&str; 5] = ["order", "inventory", "payment", "notification", "audit"];
+/// What an outage of the gateway and one bad event make.
+const FIRE: [&str; 3] = ["JetlagBreakerOpen", "JetlagDeadLetters", "JetlagOrdersLateFast"];
+/// What goes with them, and what is so before the first scrape; the rest is silent.
+const MAY_FIRE: [&str; 4] =
+    ["JetlagDeadLettersKept", "JetlagOrdersLateSlow", "JetlagOrdersLateCreeping", "JetlagNobodyLooks"];
+
+/// The rules, each looked at every second and without its patience: how long something lasts is the business of their own
+/// tests.
+fn impatient() -> String {
+    let rules = include_str!("../../observe/prometheus/rules.yaml").replace("interval: 30s", "interval: 1s");
+    let lines = rules.lines().map(|line| match line.split_once("for: ") {
+        Some((before, _)) => format!("{before}for: 0s\n"),
+        None => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
+/// Needs `prometheus` (`PROMETHEUS`, or on the search path): CI has it.
+#[tokio::test]
+#[ignore = "needs prometheus"]
+async fn an_outage_is_seen_by_a_real_prometheus_and_every_query_gives_something() {
+    let opened = Opened::with(&[("JETLAG_BREAKER_OPEN_MS", "7000")]).await;
+    let running = opened.shop.running();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut targets = vec![listener.local_addr().unwrap().to_string()];
+    let look = Look::at(opened.operator.clone(), String::new(), None, String::new());
+    let audit = Verified::default();
+    let monitor = Monitor::new(&running.monitor_url().unwrap()).unwrap();
+    tokio::spawn(serve(listener, Exporter::new(look, Some(monitor), audit.clone())));
+    audit.verify(&opened.operator).await.unwrap();
+    targets.extend(FUNCTIONS.map(|name| running.url(name).unwrap().replace("http://", "")));
+
+    let place = opened.data().join("prometheus");
+    std::fs::create_dir(&place).unwrap();
+    std::fs::write(place.join("rules.yaml"), impatient()).unwrap();
+    let configuration = json!({
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": ["rules.yaml"],
+        "scrape_configs": [{"job_name": "jetlag", "static_configs": [{"targets": targets}]}],
+    });
+    std::fs::write(place.join("prometheus.yaml"), configuration.to_string()).unwrap();
+    let port = free_port();
+    let program = std::env::var_os("PROMETHEUS").unwrap_or_else(|| "prometheus".into());
+    let _prometheus = Command::new(program)
+        .arg(format!("--config.file={}", place.join("prometheus.yaml").display()))
+        .arg(format!("--storage.tsdb.path={}", place.join("data").display()))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(place.join("log")).unwrap())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("prometheus starts");
+    let ask = async |query: &str| -> Option<Vec<Value>> {
+        let url = format!("http://127.0.0.1:{port}/api/v1/query");
+        let answer = opened.client.post(url).form(&[("query", query)]).send().await.ok()?;
+        let answer: Value = answer.json().await.ok()?;
+        assert_ne!(answer["status"], "error", "{query}: {answer}");
+        answer["data"]["result"].as_array().cloned()
+    };
+    until("all targets", async || (ask("up == 1").await?.len() == targets.len()).then_some(())).await;
+
+    let gateway = running.companion("gateway").unwrap();
+    let control = async |how: Value| {
+        let answer = opened.client.put(format!("{gateway}/control")).json(&how).send().await.unwrap();
+        assert!(answer.status().is_success());
+    };
+    let mut number = 0;
+    let mut place_some = async || {
+        for _ in 0..10 {
+            number += 1;
+            let order = json!({"order_id": format!("P-{number}"), "customer_id": "C", "amount": 10, "currency": "GBP"});
+            assert_eq!(opened.post("/orders", order.to_string()).await.0, 202);
+        }
+    };
+    place_some().await;
+    control(json!({"outage": true})).await;
+    place_some().await;
+    opened.operator.publish("orders.confirmed.X.x", "x", r#"{"broken":true}"#.into()).await.unwrap();
+    until("an open breaker in Prometheus", async || {
+        ask("max by (function) (jetlag_breaker_opened_timestamp_seconds) > 0").await?.pop()
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    control(json!({"outage": false})).await;
+    until("orders that ended late", async || {
+        ask("jetlag_journey_seconds_count{function=\"order\"} - ignoring(le) jetlag_journey_seconds_bucket{function=\"order\",le=\"5\"} > 0").await?.pop()
+    })
+    .await;
+
+    let mut empty = Vec::new();
+    let queries: Vec<String> = DASHBOARDS.iter().flat_map(|dashboard| dashboard.queries("payment")).collect();
+    let answered = until_or(async || {
+        // Something has to happen for there to be a rate of it.
+        place_some().await;
+        empty.clear();
+        for query in &queries {
+            if ask(query).await?.is_empty() {
+                empty.push(query.clone());
+            }
+        }
+        empty.is_empty().then_some(())
+    })
+    .await;
+    assert!(answered.is_some(), "these queries give nothing: {empty:#?}");
+
+    let fired = async || -> Option<BTreeSet<String>> {
+        let firing = ask("max_over_time(ALERTS{alertstate=\"firing\"}[10m])").await?;
+        let name = |alert: &Value| Some(alert["metric"]["alertname"].as_str()?.to_owned());
+        Some(firing.iter().filter_map(name).collect())
+    };
+    until("the alerts of an outage", async || {
+        let fired = fired().await?;
+        FIRE.iter().all(|name| fired.contains(*name)).then_some(())
+    })
+    .await;
+    let others: Vec<String> = fired()
+        .await
+        .unwrap()
+        .into_iter()
+        .filter(|name| !FIRE.contains(&name.as_str()) && !MAY_FIRE.contains(&name.as_str()))
+        .collect();
+    assert!(others.is_empty(), "these fired too: {others:?}");
+    opened.shop.close().await;
+}
