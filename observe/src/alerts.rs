@@ -150,16 +150,27 @@ pub const ALERTS: &[Alert] = &[
     Alert {
         name: "JetlagBreakerOpen",
         severity: Page,
-        expr: "max by (function) (jetlag_breaker_opened_timestamp_seconds) > 0",
+        // Where nothing waits nothing is kept back: the record stays open until an input has tried.
+        expr: "(max by (function) (jetlag_breaker_opened_timestamp_seconds) > 0)\n  \
+               and on (function) (function:jetlag_lag:sum > 0)",
         after: "2m",
         summary: "What {{ $labels.function }} depends on does not answer: its circuit breaker is open, and its inputs wait.",
         fires: fires(
-            &[("jetlag_breaker_opened_timestamp_seconds{function=\"payment\"}", "0 60x29")],
+            &[
+                ("jetlag_breaker_opened_timestamp_seconds{function=\"payment\"}", "0 60x29"),
+                ("jetlag_lag{function=\"payment\",stream=\"EVENTS\"}", "7x30"),
+            ],
             "5m",
             PAYMENT,
         ),
         silent: silent(
-            &[("jetlag_breaker_opened_timestamp_seconds{function=\"payment\"}", "0 60 0x28")],
+            &[
+                ("jetlag_breaker_opened_timestamp_seconds{function=\"payment\"}", "0 60 0x28"),
+                ("jetlag_lag{function=\"payment\",stream=\"EVENTS\"}", "7x30"),
+                // Open, and nothing waits.
+                ("jetlag_breaker_opened_timestamp_seconds{function=\"notification\"}", "60x30"),
+                ("jetlag_lag{function=\"notification\",stream=\"EVENTS\"}", "0x30"),
+            ],
             "5m",
         ),
     },

@@ -230,7 +230,10 @@ impl Evidence<'_> {
     }
 
     fn breaker(&self, function: &Function) -> Option<Finding> {
-        let breaker = function.breaker.as_ref().filter(|breaker| breaker.is_open)?;
+        // Where nothing waits it keeps nothing back: whoever opened it has had no input to try with since, and perhaps
+        // those of other processes are answered.
+        let is_felt = function.lag() > 0 || function.retries.waiting > 0;
+        let breaker = function.breaker.as_ref().filter(|breaker| breaker.is_open && is_felt)?;
         let next = match (breaker.next_try, &breaker.probe) {
             (_, Some(_)) => "an input tries now".to_owned(),
             (Some(at), None) if at > self.at => format!("the next input tries in {}", span(at - self.at)),

@@ -3,7 +3,7 @@ use std::time::Duration as Wait;
 use jetlag::jetstream::Peer;
 use time::macros::datetime;
 
-use super::super::{Breaker, DeadLetters};
+use super::super::{Breaker, DeadLetters, Retries};
 use super::*;
 
 const NOW: OffsetDateTime = datetime!(2026-11-22 00:00:00 UTC);
@@ -89,6 +89,11 @@ fn inputs_that_nobody_asks_for_are_found_unless_the_breaker_keeps_them() {
     let findings = of(Function { breaker: Some(breaker), ..away });
     assert_eq!(kinds(&findings), [("breaker_open", "")]);
     assert!(findings[0].what.contains("open for 2 m:") && findings[0].what.contains("tries in 12 s"));
+    let breaker = Breaker { is_open: true, since: NOW, next_try: ago(60), probe: None };
+    let idle = Function { breaker: Some(breaker), ..payment() };
+    assert_eq!(of(idle.clone()), [], "nothing waits for it");
+    let retries = Retries { waiting: 1, ..Retries::default() };
+    assert_eq!(kinds(&of(Function { retries, ..idle })), [("breaker_open", "")]);
 }
 
 #[test]
