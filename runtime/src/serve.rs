@@ -255,17 +255,15 @@ async fn serve(
     };
     readiness.fails(RUNNING, "draining");
     stop_http.cancel();
-    // What was pushed here and waits for its slot is finished, not given back: its sender knows of no other process. With
-    // nothing pushed it is over at once.
-    let pushed = settings.trigger != Trigger::Stream;
-    if pushed {
-        let _ = tokio::time::timeout(PUSHED_MAX, &mut http).await;
-    }
-    drain.cancel();
     let drained = async {
+        // What was pushed here and waits for its slot is finished, not given back: its sender knows of no other process.
+        // With nothing pushed it is over at once.
+        let pushed = settings.trigger.takes_requests();
+        let served = pushed && tokio::time::timeout(PUSHED_MAX, &mut http).await.is_ok();
+        drain.cancel();
         lanes.wait().await;
-        // A server that failed has said so itself.
-        if !http.is_finished() {
+        if !served {
+            // A server that failed has said so itself.
             let _ = http.await;
         }
     };
@@ -276,6 +274,8 @@ async fn serve(
         }
         second = signals.next() => Some(second),
     };
+    // Whatever came of it, nothing new is begun.
+    drain.cancel();
     pulse.abort();
     publishing.abort();
     session.close(FLUSH_MAX, terms.name, &lanes_needed).await;
