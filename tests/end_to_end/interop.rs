@@ -29,6 +29,16 @@ async fn an_order_published_as_the_article_does_is_carried_to_its_end() {
     assert_eq!(data["amount"].to_string().trim_end_matches('0'), "12.5");
     assert_eq!(data["currency"], "USD", "the article's order has none");
 
+    // What became of it is told over HTTP.
+    let (status, told) = opened.order("ORD.1%20*").await;
+    assert_eq!((status, &told["status"], &told["trace_id"]), (200, &"confirmed".into(), &trace_id.into()));
+    let history: Vec<&str> =
+        told["history"].as_array().unwrap().iter().map(|step| step["type"].as_str().unwrap()).collect();
+    let all = ["orders.placed", "inventory.reserved", "payments.processed", "orders.confirmed"];
+    assert_eq!(history, all, "{told}");
+    // Asked for a pattern it tells of nobody.
+    assert_eq!(opened.order("*").await.0, 404);
+
     let ledger = format!("{}/ledger", opened.shop.running().companion("gateway").unwrap());
     let ledger: serde_json::Value = opened.client.get(ledger).send().await.unwrap().json().await.unwrap();
     assert_eq!(ledger["charges"].as_array().unwrap().len(), 1);

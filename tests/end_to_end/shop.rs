@@ -94,6 +94,13 @@ impl Opened {
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 
+    /// What `GET /orders/{id}` tells of the order; `id` as a path has it.
+    pub async fn order(&self, id: &str) -> (u16, serde_json::Value) {
+        let url = format!("{}/orders/{id}", self.shop.running().url("order").unwrap());
+        let answer = self.client.get(url).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    }
+
     /// What `jetlag status` tells.
     pub async fn status(&self) -> Snapshot {
         let data = Some(self.data.path().to_owned());

@@ -113,7 +113,7 @@ impl CloudEvent {
     }
 }
 
-/// The events that a head and a body are in either mode.
+/// The events that a head and a body are in any mode.
 #[cfg(feature = "testing")]
 pub(crate) fn read_any(head: &[(String, String)], body: &[u8], now: OffsetDateTime) -> Vec<Envelope> {
     use axum::http::{HeaderName, HeaderValue};
@@ -125,10 +125,32 @@ pub(crate) fn read_any(head: &[(String, String)], body: &[u8], now: OffsetDateTi
             headers.append(name, value);
         }
     }
+    // Whatever is preferred is read without harm.
+    let _ = crate::http::reply::is_wanted(&headers);
     let media_type = crate::http::body::media_type(&headers, "");
     let binary = media_type.and_then(|media_type| CloudEvent::binary(&headers, &media_type, body));
-    let read = [binary, CloudEvent::structured(body)];
-    read.into_iter().flatten().filter_map(|event| event.into_envelope(now).ok()).collect()
+    let batch = crate::http::batch::split(body).unwrap_or_default();
+    let batch = batch.iter().map(|event| CloudEvent::structured(event.get().as_bytes()));
+    let read = [binary, CloudEvent::structured(body)].into_iter().chain(batch);
+    read.flatten().filter_map(|event| event.into_envelope(now).ok()).collect()
+}
+
+/// What is read of `envelope` after it went out as a CloudEvent, in binary and in structured mode.
+#[cfg(feature = "testing")]
+pub(crate) fn out_and_in(envelope: &Envelope) -> Option<[Envelope; 2]> {
+    let stored = crate::core::broker::Stored {
+        subject: envelope.subject(),
+        sequence: 1,
+        headers: Vec::new(),
+        payload: envelope.write().ok()?.into(),
+    };
+    let out = crate::http::outgoing::Outgoing::of(&stored)?;
+    let (head, body) = out.binary();
+    let binary = CloudEvent::binary(&head, "application/json", &body);
+    let structured = CloudEvent::structured(&out.structured().ok()?);
+    let read =
+        |event: Result<CloudEvent, Problem>| event.ok()?.into_envelope(OffsetDateTime::UNIX_EPOCH).ok();
+    Some([read(binary)?, read(structured)?])
 }
 
 fn refuse(why: impl std::fmt::Display) -> Problem {

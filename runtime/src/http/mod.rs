@@ -24,4 +24,4 @@ mod window;
 pub(crate) use claim::InFlight;
 
 #[cfg(feature = "testing")]
-pub(crate) use cloudevent::read_any as cloud_events;
+pub(crate) use cloudevent::{out_and_in, read_any as cloud_events};

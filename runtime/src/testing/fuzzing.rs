@@ -51,7 +51,7 @@ fn check(event: &Envelope) {
     );
 }
 
-/// Reads a CloudEvent: lines of headers, an empty line, and the body.
+/// Reads CloudEvents: lines of headers, an empty line, and the body; what is read goes out and comes in again the same.
 ///
 /// # Panics
 /// What is read is not an event that the runtime takes.
@@ -61,6 +61,15 @@ pub fn cloud_event(bytes: &[u8]) {
     for envelope in crate::http::cloud_events(&head, &body, now) {
         let written = envelope.write();
         assert!(written.is_ok_and(|json| Envelope::read(&json).is_ok()), "it cannot go on as an event");
+        let again = crate::http::out_and_in(&envelope);
+        assert!(
+            again.is_some_and(|both| both.iter().all(|one| {
+                one.subject() == envelope.subject()
+                    && one.data.get() == envelope.data.get()
+                    && one.timestamp == envelope.timestamp
+            })),
+            "an event that went out does not come in again"
+        );
     }
 }
 
