@@ -19,6 +19,7 @@ pub mod moment;
 mod objects;
 pub mod orders;
 pub mod problem;
+pub mod prometheus;
 mod replay;
 pub mod scaffold;
 pub mod scaler;

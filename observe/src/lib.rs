@@ -14,7 +14,7 @@ pub mod slo;
 
 pub use alerts::ALERTS;
 pub use dashboards::DASHBOARDS;
-pub use rules::rules;
+pub use rules::{rules, rules_file};
 
 /// What a generated file begins with, after whatever makes it a comment.
 const HEADER: &str = "Made by the crate `observe` from the names of the runtime. Change those, not this.";
@@ -34,7 +34,7 @@ pub struct File {
 /// Something cannot be written as YAML or JSON: a fault of this crate.
 pub fn files() -> Result<Vec<File>, Box<dyn std::error::Error>> {
     let mut files = vec![
-        File { path: "observe/prometheus/rules.yaml", text: rules::prometheus()? },
+        File { path: "observe/prometheus/rules.yaml", text: rules_file()? },
         File { path: "observe/prometheus/prometheusrule.yaml", text: rules::kubernetes()? },
         File { path: "observe/prometheus/tests.yaml", text: rules::tests()? },
         File { path: "docs/telemetry.md", text: reference::table() },

@@ -108,8 +108,11 @@ pub(crate) fn recorded() -> Vec<String> {
     groups.filter_map(name).collect()
 }
 
-/// As a file of rules.
-pub(crate) fn prometheus() -> Yaml {
+/// Every rule, as a file that Prometheus reads.
+///
+/// # Errors
+/// It cannot be written as YAML: a fault of this crate.
+pub fn rules_file() -> Yaml {
     commented(&rules())
 }
 

@@ -85,7 +85,7 @@ fn every_query_asks_for_metrics_that_there_are_by_labels_that_they_have() {
         }
     }
     assert!(seen > 60, "{seen}");
-    assert!(rules::prometheus().unwrap().contains(PROCESS_DURATION_SUFFIX));
+    assert!(rules_file().unwrap().contains(PROCESS_DURATION_SUFFIX));
 }
 
 /// Needs `promtool` (`PROMTOOL`, or on the search path): CI has it.

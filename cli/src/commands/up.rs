@@ -13,6 +13,7 @@ use super::{DATA_DIRECTORY, Format, print};
 use crate::app::{App, Options};
 use crate::console::Console;
 use crate::problem::{Exit, Problem};
+use crate::prometheus::{Program, Prometheus};
 use crate::supervisor::Status;
 
 /// Run the whole application on this machine
@@ -40,6 +41,10 @@ pub struct Up {
     #[arg(long, value_name = "TIME", value_parser = super::duration, default_value = "24h")]
     horizon: Duration,
 
+    /// Start a Prometheus beside it, with the alerts of docs/runbook and every process as a target; it must be installed
+    #[arg(long)]
+    observe: bool,
+
     #[command(flatten)]
     scale: Scale,
 
@@ -58,6 +63,7 @@ Examples:
   jetlag up --port-base 9000 --nats-port 0    beside another run
   jetlag up --data /tmp/try                   with streams of their own
   jetlag up -o json | jq .broker_url          what a program needs to know
+  jetlag up --observe                         with a Prometheus, its alerts and dashboards
   jetlag up --scale --speed 30                from nothing to many processes and back, within a minute
   jetlag up --scale --scale-by payment.yaml   payment as that ScaledObject says, the others as generated
   jetlag up --scale -o json > timeline.jsonl  every change, for a program
@@ -85,7 +91,13 @@ impl Up {
         let timeline = Arc::new(Timeline::of(self.output.unwrap_or(Format::Text)));
         let options = Options { scale: self.scale.options(&timeline), ..self.options(console) };
         let is_scaled = options.scale.is_some();
+        // Before anything starts.
+        let program = self.observe.then(Program::find).transpose()?;
         let running = App::start_until(options, signals.next()).await?;
+        let prometheus = match &program {
+            Some(program) => Some(Prometheus::start(program, &running.status(), console).await?),
+            None => None,
+        };
         if is_scaled {
             timeline.open(&running.status(), self.output.map(|_| summary(&running.status())))?;
         } else if let Some(format) = self.output {
@@ -100,6 +112,9 @@ impl Up {
         if is_scaled {
             running.settle().await;
             timeline.close()?;
+        }
+        if let Some(prometheus) = prometheus {
+            prometheus.stop().await;
         }
         console.note("stopping: functions finish what they have begun; Ctrl-C again kills");
         tokio::select! {

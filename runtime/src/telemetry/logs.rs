@@ -5,6 +5,7 @@ use std::panic::PanicHookInfo;
 
 use opentelemetry::trace::TraceContextExt;
 use time::OffsetDateTime;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber, span};
@@ -12,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, Filter, Layer};
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::reload;
 
 use crate::telemetry::line::{Fields, Form, Line, quoted};
 
@@ -97,6 +99,26 @@ where
         // place to say so.
         let _ = self.out.make_writer_for(event.metadata()).write_all(line.write(self.form).as_bytes());
     }
+}
+
+/// What is logged while more is asked for, as long as a process runs.
+const MORE: &str = "info,jetlag=debug,async_nats=off";
+
+/// Has more logged at each first SIGUSR1, and what `directives` say again at each second. Ends with the signal's stream.
+pub(crate) async fn listen<S>(directives: String, filter: reload::Handle<Sieve, S>) {
+    let Ok(mut asked) = signal(SignalKind::user_defined1()) else { return };
+    let mut is_more = false;
+    while asked.recv().await.is_some() {
+        is_more = !is_more;
+        change(&filter, if is_more { MORE } else { &directives });
+        tracing::info!(debug = is_more, "the level of logs was changed by SIGUSR1");
+    }
+}
+
+/// Logs by `directives` from now on.
+fn change<S>(filter: &reload::Handle<Sieve, S>, directives: &str) {
+    // Only a subscriber that is gone has no filter any more.
+    let _ = filter.reload(Sieve::new(directives).0);
 }
 
 /// What of `RUST_LOG` there is, with Jetlag's own spans always on: without them an error would not say whose it is.
@@ -279,6 +301,27 @@ mod tests {
         let [line] = lines.as_slice() else { panic!("{lines:?}") };
         assert_eq!((&line["order_id"], &line["msg"]), (&"ORD-1".into(), &"told".into()));
         assert!(Sieve::new("info,=").1.is_some());
+    }
+
+    #[test]
+    fn what_is_logged_changes_while_it_runs_and_an_inputs_fields_stay() {
+        let paper = Paper::default();
+        let out = paper.clone();
+        let (filter, handle) = reload::Layer::new(Sieve::new("warn").0);
+        let lines = Lines::new("payment", Form::Json, move || out.clone()).with_filter(filter);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+            in_span("ORD-1", || {
+                for directives in [None, Some(MORE), Some("warn")] {
+                    if let Some(directives) = directives {
+                        change(&handle, directives);
+                    }
+                    tracing::debug!(target: "jetlag::core", "seen {directives:?}");
+                }
+            });
+        });
+        let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains("jetlag=debug") && text.contains(r#""order_id":"ORD-1""#), "{text}");
     }
 
     #[test]

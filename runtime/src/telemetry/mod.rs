@@ -20,6 +20,7 @@ use std::sync::Arc;
 use tracing::Subscriber;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::failure::chain;
@@ -58,9 +59,11 @@ impl Telemetry {
         let (sieve, fault) = logs::Sieve::new(&settings.log_filter);
         let export = traces::Export::new(terms, settings.traces);
         let spans = export.as_ref().ok().and_then(Option::as_ref).map(spans_to);
+        let (sieve, filter) = reload::Layer::new(sieve);
         let lines = logs::Lines::to_stdout(terms.name).with_filter(sieve);
         let taken = tracing_subscriber::registry().with(spans).with(lines).try_init().is_err();
         logs::log_panics();
+        tokio::spawn(logs::listen(settings.log_filter, filter));
         if let Some(fault) = fault {
             tracing::warn!(error = fault, "the log filter is not understood");
         }

@@ -168,6 +168,72 @@ async fn a_collector_that_never_answers_costs_spans_and_neither_the_event_nor_th
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
+#[tokio::test]
+async fn spans_that_find_no_place_while_the_collector_hangs_are_counted_and_cost_no_event() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = Some(format!("http://{}/v1/traces", listener.local_addr().unwrap()));
+    let export_limit = Duration::from_secs(60);
+    let settings = Settings { endpoint, service: None, export_limit, queue_max: 3, root: Root::All };
+    let export = Export::new(&CONTRACT.terms(), settings).unwrap().unwrap();
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let counting = metrics::set_default_local_recorder(&recorder);
+    let subscriber = tracing_subscriber::registry().with(spans_to(&export));
+    let guard = tracing::subscriber::set_default(subscriber);
+    for _ in 0..3 {
+        // Two spans each: its wait and its handling.
+        let (broker, _) = handle(Some(PARENT), false).await;
+        assert_eq!(broker.events("orders.seen").len(), 1);
+    }
+    drop((guard, counting));
+    let text = recorder.handle().render();
+    assert!(text.contains("jetlag_spans_lost_total{reason=\"queue_full\"} 3"), "{text}");
+    export.stop_within(Duration::from_millis(100)).await;
+}
+
+#[tokio::test]
+async fn a_trace_that_begins_with_an_event_from_outside_is_sampled_like_any_other() {
+    for (root, spans) in [(Root::All, 2), (Root::None, 0), (Root::Share(0.0), 0)] {
+        let (endpoint, received) = collector().await;
+        let export_limit = Duration::from_secs(5);
+        let settings =
+            Settings { endpoint: Some(endpoint), service: None, export_limit, queue_max: QUEUE_MAX, root };
+        let export = Export::new(&CONTRACT.terms(), settings).unwrap().unwrap();
+        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(spans_to(&export)));
+        let (broker, _) = handle(None, false).await;
+        drop(guard);
+        export.stop().await;
+        let sent = received.lock().unwrap();
+        let sent = sent.iter().flat_map(|request| &request.resource_spans).flat_map(|one| &one.scope_spans);
+        assert_eq!(sent.map(|scope| scope.spans.len()).sum::<usize>(), spans, "{root:?}");
+        // Whoever comes next decides the same.
+        let flag = if spans > 0 { "-01" } else { "-00" };
+        let header = broker.events("orders.seen")[0].header("traceparent").unwrap().to_owned();
+        assert!(header.ends_with(flag), "{header}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_of_a_handler_hands_on_its_own_span_and_tells_no_secret() {
+    let url = "https://ada:s3cret@bank.example/hooks/token-1?key=2";
+    assert_eq!(crate::Call::new("POST", url).traceparent(), None, "nobody records it");
+    let (endpoint, received) = collector().await;
+    let export = export(&endpoint, Duration::from_secs(5));
+    let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(spans_to(&export)));
+    let call = crate::Call::new("POST", url);
+    let own = call.traceparent().unwrap();
+    let failed = call.of(async { Err::<(), _>("s3cret in the error") }).await;
+    assert!(failed.is_err());
+    drop((call, guard));
+    export.stop().await;
+    let received = received.lock().unwrap();
+    let span = &received[0].resource_spans[0].scope_spans[0].spans[0];
+    assert_eq!(own, format!("00-{}-{}-01", hex(&span.trace_id), hex(&span.span_id)));
+    assert_eq!((span.name.as_str(), span.kind, span.status.as_ref().unwrap().code), ("POST", 3, 2));
+    assert_eq!(attribute(&span.attributes, "server.address"), "bank.example");
+    let all = format!("{span:?}");
+    assert!(!all.contains("s3cret") && !all.contains("token-1") && !all.contains("key=2"), "{all}");
+}
+
 #[test]
 fn spans_that_nobody_takes_are_counted() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
