@@ -48,6 +48,7 @@
       },
       "trigger": "stream",
       "endpoints": [],
+      "views": [],
       "variables": [
         {
           "name": "NATS_URL",
@@ -219,6 +220,7 @@
       },
       "trigger": "stream",
       "endpoints": [],
+      "views": [],
       "variables": [
         {
           "name": "NATS_URL",
@@ -364,6 +366,7 @@
       },
       "trigger": "stream",
       "endpoints": [],
+      "views": [],
       "variables": [
         {
           "name": "NATS_URL",
@@ -550,6 +553,20 @@
           "event_type": "orders.placed"
         }
       ],
+      "views": [
+        {
+          "path": "/orders",
+          "event_types": [
+            "orders.placed",
+            "inventory.reserved",
+            "inventory.rejected",
+            "payments.processed",
+            "payments.declined",
+            "orders.confirmed",
+            "orders.cancelled"
+          ]
+        }
+      ],
       "variables": [
         {
           "name": "NATS_URL",
@@ -695,6 +712,7 @@
       },
       "trigger": "stream",
       "endpoints": [],
+      "views": [],
       "variables": [
         {
           "name": "NATS_URL",
