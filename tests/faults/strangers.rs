@@ -16,7 +16,7 @@ use crate::process::client;
 
 /// How many requests schemathesis makes up for each operation.
 const EXAMPLES: &str = "150";
-/// Where it begins: the same requests each time, so that what is found is found again.
+/// Where it begins. How many requests follow from one another depends on the answers, and differs from run to run.
 const SEED: &str = "20261122";
 
 /// The function, and its log.
