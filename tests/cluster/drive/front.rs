@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::customers::Counter;
@@ -89,12 +89,12 @@ impl Front {
         stop: &AtomicBool,
     ) -> Result<Answers, String> {
         let orders = orders(shop, range);
-        so(!orders.is_empty(), || "there is nothing to repeat".to_owned())?;
-        let next = AtomicUsize::new(0);
-        let worker = async || {
+        so(orders.len() >= concurrency, || "there is too little to repeat".to_owned())?;
+        // Each has orders of its own: one that is under way already is answered 409.
+        let worker = async |number: usize| {
+            let own = orders.iter().skip(number).step_by(concurrency).cycle();
             let mut answers = Answers::default();
-            while !stop.load(Ordering::Relaxed) {
-                let (id, body) = &orders[next.fetch_add(1, Ordering::Relaxed) % orders.len()];
+            for (id, body) in own.take_while(|_| !stop.load(Ordering::Relaxed)) {
                 match self.post(id, body.clone()).await.as_str() {
                     "202" => answers.good += 1,
                     other => *answers.others.entry(other.to_owned()).or_default() += 1,
@@ -102,7 +102,7 @@ impl Front {
             }
             answers
         };
-        let all = futures::future::join_all((0..concurrency).map(|_| worker())).await;
+        let all = futures::future::join_all((0..concurrency).map(worker)).await;
         Ok(all.into_iter().fold(Answers::default(), |mut sum, one| {
             sum.good += one.good;
             for (what, count) in one.others {
