@@ -36,10 +36,15 @@ pub(crate) async fn watch(
     let mut link = session.link();
     // Nothing has come over the first connection when this begins.
     let mut is_again = false;
+    let mut was_up = false;
     let mut news = News::default();
     loop {
         let now = link.borrow_and_update().clone();
-        engine.meter.connected(now == Link::Up);
+        if now != Link::Up && was_up {
+            engine.meter.disconnected();
+        }
+        was_up = now == Link::Up;
+        engine.meter.connected(was_up);
         engine.meter.in_flight(engine.pulse.holds());
         engine.meter.breaker_open_since(engine.breaker.outage().map(|(since, _)| since));
         let look = async {
@@ -65,10 +70,7 @@ pub(crate) async fn watch(
                         Err(missing) => readiness.fails(CONSUMERS, missing.to_string()),
                     }
                 }
-                Link::Down { .. } => {
-                    engine.meter.disconnected();
-                    readiness.fails(BROKER, "not connected");
-                }
+                Link::Down { .. } => readiness.fails(BROKER, "not connected"),
                 Link::Denied(why) => return Some(Over::Denied(why)),
             }
             tokio::time::sleep(CONSUMERS_INTERVAL).await;
