@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 /// The root of the workspace.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// What a build needs.
-const PARTS: [&str; 13] = [
+const PARTS: [&str; 14] = [
     ".cargo",
     "Cargo.lock",
     "Cargo.toml",
@@ -16,6 +16,7 @@ const PARTS: [&str; 13] = [
     "jetlag.yaml",
     "keda",
     "knative",
+    "observe",
     "runtime",
     "rust-toolchain.toml",
     "rustfmt.toml",
