@@ -352,7 +352,7 @@ impl<'s> Setting<'s> {
             self.broker.wait_until_nobody_asks(inventory.name).await;
             self.place(number).await;
             // Where orders are admitted first, until this one is.
-            self.rest(["INTAKE"].into_iter()).await;
+            self.rest(self.side.streams().filter(|stream| *stream == "INTAKE")).await;
             let begun = Instant::now();
             processes.insert(0, self.start(inventory));
             // Watermill's consumer goes with its process, and the next one begins with what was handled before.
