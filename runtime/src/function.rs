@@ -8,6 +8,7 @@ use crate::environment::Environment;
 use crate::handler::{Bindings, Handler, Takes};
 use crate::http::server::Ways;
 use crate::serve::{self, Settings};
+use crate::sink::Sink;
 use crate::view::View;
 use crate::{Contract, Incoming, Outgoing, Terms};
 
@@ -102,6 +103,11 @@ impl Function {
         }
         let mut env = Environment::of_process();
         let settings = Settings::from_env(&mut env, &self.terms);
+        if settings.sink.is_some() {
+            for why in Sink::refusals(&self.terms, &self.ways, settings.trigger) {
+                env.fault("K_SINK without NATS_URL", why);
+            }
+        }
         let bindings = (self.bind)(&mut env);
         if !env.faults().is_empty() {
             return complain(self.terms.name, "the configuration is wrong", env.faults(), EXIT_CONFIG);

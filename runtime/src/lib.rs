@@ -28,6 +28,7 @@ mod scaling;
 mod sequel;
 mod serve;
 mod signals;
+mod sink;
 mod state;
 mod subject;
 pub mod telemetry;

@@ -21,6 +21,7 @@ use crate::jetstream::{ConnectError, Connection, Over, ProvisionError, Session};
 use crate::permissions::Permissions;
 use crate::readiness::Readiness;
 use crate::signals::Signals;
+use crate::sink::Sink;
 use crate::telemetry::traced::Traced;
 use crate::telemetry::{self, Telemetry};
 use crate::topology::{self, Sizing, Topology};
@@ -30,7 +31,7 @@ use crate::{Breaker, Description, Source, Terms, Trigger};
 /// How long what is under way may take after SIGTERM.
 pub const DRAIN_MAX: Duration = Duration::from_secs(30);
 /// How much of that is for what was pushed and has no slot yet; then its sender is told to try again.
-const PUSHED_MAX: Duration = Duration::from_secs(10);
+pub(crate) const PUSHED_MAX: Duration = Duration::from_secs(10);
 /// How long the last answers to the broker may take after that, and the last spans after those.
 const FLUSH_MAX: Duration = Duration::from_secs(3);
 /// How long a process takes to end after SIGTERM at most.
@@ -44,16 +45,19 @@ const DENIED_DRAIN_MAX: Duration = Duration::from_secs(10);
 /// The exit code if something that the process needs is not there (`EX_UNAVAILABLE`).
 const EXIT_UNAVAILABLE: u8 = 69;
 /// The exit code if what was under way did not end in time.
-const EXIT_FORCED: u8 = 75;
+pub(crate) const EXIT_FORCED: u8 = 75;
 
-const RUNNING: &str = "running";
+/// The condition of readiness that holds while work is taken.
+pub(crate) const RUNNING: &str = "running";
 
 /// What the environment says about running a function.
 #[derive(Debug)]
 pub(crate) struct Settings {
     connection: Connection,
+    /// Where events go instead, if no broker is named.
+    pub(crate) sink: Option<Sink>,
     port: u16,
-    trigger: Trigger,
+    pub(crate) trigger: Trigger,
     provision: bool,
     breaker: Option<Breaker>,
     telemetry: telemetry::Settings,
@@ -62,6 +66,7 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn from_env(env: &mut Environment, terms: &Terms) -> Self {
         let connection = Connection::from_env(env);
+        let sink = Sink::from_env(env);
         let port = env.parsed_or("PORT", 8080, "port of HTTP: probes, metrics, endpoints, trigger; 0 is any");
         let trigger =
             env.parsed_or("JETLAG_TRIGGER", terms.trigger, "where inputs come from: stream, http or both");
@@ -78,7 +83,7 @@ impl Settings {
         );
         let breaker = terms.breaker.map(|breaker| breaker_from_env(env, breaker));
         let telemetry = telemetry::Settings::read(env);
-        Self { connection, port, trigger, provision, breaker, telemetry }
+        Self { connection, sink, port, trigger, provision, breaker, telemetry }
     }
 }
 
@@ -102,9 +107,11 @@ fn breaker_from_env(env: &mut Environment, contract: Breaker) -> Breaker {
 
 /// Why a process ended other than by a signal.
 #[derive(Debug, thiserror::Error)]
-enum Fatal {
+pub(crate) enum Fatal {
     #[error("cannot listen on port {port}")]
     Port { port: u16, source: std::io::Error },
+    #[error("the client of the sink cannot be made")]
+    Sink(#[source] reqwest::Error),
     #[error("cannot listen to signals")]
     Signals(#[source] std::io::Error),
     #[error(transparent)]
@@ -149,7 +156,12 @@ pub(crate) fn run(
         if telemetry.traces() {
             bindings.handler = Traced::of(bindings.handler);
         }
-        let code = match serve(settings, description, bindings, ways, telemetry.metrics()).await {
+        let metrics = telemetry.metrics();
+        let served = match settings.sink.clone() {
+            None => serve(settings, description, bindings, ways, metrics).await,
+            Some(sink) => crate::sink::serve(sink, settings.port, bindings, ways, metrics).await,
+        };
+        let code = match served {
             Ok(code) => code,
             Err(fatal) => {
                 tracing::error!(error = chain(&fatal), "the function cannot go on");
@@ -167,7 +179,7 @@ impl Fatal {
     fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Provision(_) | Self::Denied(_) | Self::Broker(_) => EXIT_CONFIG,
-            Self::Port { .. } | Self::Signals(_) => EXIT_UNAVAILABLE,
+            Self::Port { .. } | Self::Signals(_) | Self::Sink(_) => EXIT_UNAVAILABLE,
             Self::Client => EXIT_SOFTWARE,
         })
     }
@@ -316,7 +328,7 @@ async fn bury_what_ended_the_client(
 }
 
 /// A listener on every address of the machine.
-async fn listen(port: u16) -> Result<TcpListener, Fatal> {
+pub(crate) async fn listen(port: u16) -> Result<TcpListener, Fatal> {
     match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
         Ok(listener) => Ok(listener),
         // A machine without IPv6, or a port in use: the second attempt tells.

@@ -15,6 +15,7 @@ mod partition;
 mod process;
 mod proxy;
 mod server;
+mod sink;
 mod slow;
 mod strangers;
 mod unreadable;
@@ -43,6 +44,8 @@ tests::side_by_side! {
     denied::wrong_credentials_end_it_at_start,
     unreadable::input_as_large_as_a_message_may_be_is_a_dead_letter,
     unreadable::input_with_unreadable_headers_is_a_dead_letter_and_the_function_goes_on,
+    sink::without_a_broker_events_go_to_the_sink_or_their_cause_is_sent_again,
+    sink::function_that_needs_the_broker_is_refused_without_one,
     hostile::clients_that_misbehave_are_told_and_cost_little,
     full::admission_closes_before_the_stream_is_full_and_opens_again,
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jetlag::{
     Contract, Effects, Endpoint, Environment, Event, EventKind, Failure, Fault, Function, Payload, State,
-    Stored, kind_of,
+    Stored, Trigger, kind_of,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,12 @@ const CONTRACT: Contract<Asked, Spoken> =
         .admits(&[EventKind::of::<Asked>()])
         .keeps(&[kind_of::<Tally>()])
         .time_limit(Duration::from_secs(60))
+        .concurrency(16);
+
+/// The one that needs no broker.
+const HERALD: Contract<Asked, Told> =
+    Contract::new("herald", "Answers questions, to whoever asked and to the topic, and counts nothing.")
+        .trigger(Trigger::Http)
         .concurrency(16);
 
 /// A question.
@@ -120,11 +126,22 @@ async fn tell(journal: &Journal, event: Event<Asked>, state: State) -> Result<Ef
     Ok(told.put(&topic, &Tally { count: tally.count + 1 }))
 }
 
+async fn proclaim(journal: &Journal, event: Event<Asked>) -> Result<Effects<Told>, Failure> {
+    let Asked { question_id, topic, takes_ms, padding, .. } = event.data;
+    journal.note(&question_id)?;
+    tokio::time::sleep(Duration::from_millis(takes_ms)).await;
+    let told = |question_id| Told { question_id, padding: padding.clone() };
+    Ok(Effects::emit(told(question_id)).and_emit(told(topic)))
+}
+
 /// The body of a request is the question itself.
 fn ask(asked: Asked, _: &str) -> Result<Asked, Vec<Fault>> {
     Ok(asked)
 }
 
 fn main() -> ExitCode {
+    if std::env::var_os("TELLER_IS_HERALD").is_some() {
+        return Function::new(HERALD, Journal::from_env, proclaim).run();
+    }
     Function::new(CONTRACT, Journal::from_env, tell).endpoint(Endpoint::post("/questions", ask)).run()
 }

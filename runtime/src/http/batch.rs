@@ -13,11 +13,11 @@ use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::core::broker::Broker;
 use crate::core::engine::{Engine, RELEASE_DELAY};
 use crate::http::cloudevent::CloudEvent;
 use crate::http::problem::{BATCH_REFUSED, BATCH_UNFINISHED, NOT_AN_EVENT, Problem, TOO_LARGE};
 use crate::http::trigger::{Context, inbound, live, outcome};
+use crate::sequel::Sequel;
 
 /// The media type of several events.
 pub(crate) const BATCHED: &str = "application/cloudevents-batch+json";
@@ -57,7 +57,7 @@ pub(crate) fn split(body: &[u8]) -> Result<Vec<Box<RawValue>>, Problem> {
 }
 
 /// Handles each of `events`, as many at a time as the function has slots, and each key in the order in which they stand.
-pub(crate) async fn handle<B: Broker>(
+pub(crate) async fn handle<B: Sequel>(
     engine: &Engine<B>,
     events: Vec<Box<RawValue>>,
     context: &Context,
@@ -65,7 +65,7 @@ pub(crate) async fn handle<B: Broker>(
     join_all(events.into_iter().map(|event| one(engine, event, context))).await
 }
 
-async fn one<B: Broker>(engine: &Engine<B>, event: Box<RawValue>, context: &Context) -> Item {
+async fn one<B: Sequel>(engine: &Engine<B>, event: Box<RawValue>, context: &Context) -> Item {
     let id = id_of(&event);
     let inbound = CloudEvent::structured(event.get().as_bytes())
         .and_then(|event| event.into_inbound(engine.broker.now()))

@@ -96,7 +96,7 @@ impl Outgoing {
 
 /// A value as a header has it: space, quote, percent and whatever is not printable ASCII percent-encoded (HTTP protocol
 /// binding, 3.1.3.2).
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_graphic() && !matches!(byte, b'"' | b'%') {

@@ -47,7 +47,8 @@ pub(crate) async fn to<B: Sequel>(broker: &B, cause: &Cause) -> Result<Option<Ou
     Ok(found.as_ref().and_then(Outgoing::of))
 }
 
-fn is_receipt(stored: &Stored) -> bool {
+/// Whether it only says that something was done.
+pub(crate) fn is_receipt(stored: &Stored) -> bool {
     stored.subject.as_str().starts_with("done.")
 }
 

@@ -17,7 +17,6 @@ use crate::core::broker::{Broker, Delivery, Stream};
 use crate::core::engine::{Engine, RELEASE_DELAY};
 use crate::core::inbound::Inbound;
 use crate::core::judge::Disposition;
-use crate::core::life::handle;
 use crate::failure::Reason;
 use crate::http::batch::{self, BATCHED};
 use crate::http::body::{self, media_type};
@@ -171,11 +170,11 @@ pub(crate) fn inbound(terms: &Terms, payload: Bytes, context: Context) -> Result
 }
 
 /// Handles one event to its end.
-pub(crate) async fn live<B: Broker>(engine: &Engine<B>, mut inbound: Inbound) -> Disposition {
+pub(crate) async fn live<B: Sequel>(engine: &Engine<B>, mut inbound: Inbound) -> Disposition {
     let span = spans::process(&engine.terms, &mut inbound);
     async {
         let began = Instant::now();
-        let disposition = handle(engine, &inbound).await;
+        let disposition = B::handle(engine, &inbound).await;
         engine.meter.handled(&inbound, &disposition, began.elapsed(), engine.broker.now());
         disposition
     }
