@@ -3,6 +3,16 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// The status of the answer to a GET; nothing if there is none.
+pub async fn status(server: &str, path: &str) -> Option<u16> {
+    let mut socket = TcpStream::connect(server).await.ok()?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {server}\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.ok()?;
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.ok()?;
+    std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()
+}
+
 /// The body of the answer, which must be 200. HTTP/1.0, so that it comes in one piece and the connection ends with it.
 pub async fn ask(server: &str, method: &str, path: &str, body: &str) -> Vec<u8> {
     let mut socket = TcpStream::connect(server).await.expect("a server");

@@ -8,6 +8,7 @@ mod machine;
 mod plot;
 mod process;
 mod record;
+mod requests;
 mod run;
 mod scenarios;
 mod sides;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use futures::FutureExt;
+use requests::{Answered, CALLERS, Caller, REQUESTS, Requests};
 use run::{Load, Measured};
 use scenarios::{Pace, SCENARIOS, Scenario, Watched};
 use serde_json::json;
@@ -111,12 +113,22 @@ async fn main() -> ExitCode {
 }
 
 async fn compare(options: &Options) -> ExitCode {
-    let (Some(mut scenarios), Some(sides)) = (
-        chosen(SCENARIOS, &options.scenarios, |scenario| scenario.name, "scenario"),
-        chosen(SIDES, &options.sides, |side| side.name, "side"),
-    ) else {
+    let names = |names: [Vec<&'static str>; 2]| names.concat();
+    let scenario_names = names([
+        SCENARIOS.iter().map(|one| one.name).collect(),
+        REQUESTS.iter().map(|one| one.name).collect(),
+    ]);
+    let side_names =
+        names([SIDES.iter().map(|one| one.name).collect(), CALLERS.iter().map(|one| one.name).collect()]);
+    if !(are_known(&scenario_names, &options.scenarios, "scenario")
+        && are_known(&side_names, &options.sides, "side"))
+    {
         return ExitCode::from(2);
-    };
+    }
+    let mut scenarios = chosen(SCENARIOS, &options.scenarios, |scenario| scenario.name);
+    let sides = chosen(SIDES, &options.sides, |side| side.name);
+    let requests = chosen(REQUESTS, &options.scenarios, |requests| requests.name);
+    let callers = chosen(CALLERS, &options.sides, |caller| caller.name);
     if options.scenarios.is_empty() {
         scenarios.retain(|scenario| !scenario.on_demand);
     }
@@ -149,6 +161,14 @@ async fn compare(options: &Options) -> ExitCode {
             }
         }
     }
+    let mut answered = Vec::new();
+    for requests in &requests {
+        for round in 1..=options.rounds {
+            for caller in &callers {
+                answered.push(asked(options, requests, caller, &built, round as usize).await);
+            }
+        }
+    }
     let summaries: Vec<(&Scenario, Vec<_>)> =
         scenarios.into_iter().map(|scenario| (scenario, summarise(scenario, &runs))).collect();
     if let Some(file) = &options.plot {
@@ -159,7 +179,7 @@ async fn compare(options: &Options) -> ExitCode {
         Form::Json => {
             let summaries: Vec<_> = summaries.iter().flat_map(|(_, summaries)| summaries).collect();
             let all = json!({"machine": machine, "versions": versions, "rounds": options.rounds,
-                             "summaries": summaries, "runs": runs});
+                             "summaries": summaries, "runs": runs, "requests": answered});
             println!("{all:#}");
         }
         Form::Text => {
@@ -167,9 +187,64 @@ async fn compare(options: &Options) -> ExitCode {
                 println!("\n{}: {}\n", scenario.name, scenario.about);
                 print!("{}", table(scenario, summaries));
             }
+            for requests in &requests {
+                println!("\n{}: {}\n", requests.name, requests.about);
+                print!("{}", requests::table(requests, &answered));
+            }
         }
     }
-    if runs.iter().all(|run| run.faults.is_empty()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let mut faults = runs.iter().map(|run| &run.faults).chain(answered.iter().map(|run| &run.faults));
+    if faults.all(Vec::is_empty) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One run of requests, told on standard error.
+async fn asked(
+    options: &Options,
+    requests: &Requests,
+    caller: &Caller,
+    built: &Built,
+    round: usize,
+) -> Answered {
+    let directory = tempfile::Builder::new().prefix("jetlag-bench-").tempdir().expect("a directory");
+    let orders = options.orders.map_or(requests.orders, |orders| orders as usize);
+    let limit = Duration::from_secs(options.limit_s);
+    let running = AssertUnwindSafe(requests::run(requests, caller, built, directory.path(), orders, limit));
+    let answered = within(limit, running.catch_unwind()).await.unwrap_or_else(|fault| Answered {
+        scenario: requests.name,
+        side: caller.name,
+        orders,
+        faults: vec![fault],
+        ..Answered::default()
+    });
+    let answered = Answered { round, ..answered };
+    let Answered { scenario, side, load, requests_per_s, p50_ms, p99_ms, others_pct, .. } = &answered;
+    eprintln!(
+        "{scenario} round {round} {side:<12} load {load:.1}; {requests_per_s:.0} requests/s, p50 {p50_ms:.2} ms, p99 \
+         {p99_ms:.2} ms; others {others_pct:.0} %"
+    );
+    for fault in &answered.faults {
+        eprintln!("  WRONG: {fault} (logs and streams: {})", directory.path().display());
+    }
+    if !answered.faults.is_empty() {
+        // For whoever wants to know why.
+        let _ = directory.keep();
+    }
+    answered
+}
+
+/// What a run has shown, or why it has not come to its end.
+async fn within<T>(
+    limit: Duration,
+    running: impl Future<Output = std::thread::Result<T>>,
+) -> Result<T, String> {
+    match tokio::time::timeout(limit + AROUND, running).await {
+        Ok(Ok(measured)) => Ok(measured),
+        Ok(Err(panic)) => {
+            let said = panic.downcast_ref::<String>().map(String::as_str);
+            Err(said.or_else(|| panic.downcast_ref().copied()).unwrap_or("it panicked").to_owned())
+        }
+        Err(_) => Err(format!("not over after {:?}", limit + AROUND)),
+    }
 }
 
 /// One run, told on standard error; one that cannot be made is a fault of its own.
@@ -186,14 +261,7 @@ async fn once(
     let recorded = options.record.as_deref();
     let running = AssertUnwindSafe(run::run(side, scenario, built, directory.path(), load, limit, recorded));
     let failed = |fault: String| Measured { faults: vec![fault], ..Measured::default() };
-    let measured = match tokio::time::timeout(limit + AROUND, running.catch_unwind()).await {
-        Ok(Ok(measured)) => measured,
-        Ok(Err(panic)) => {
-            let said = panic.downcast_ref::<String>().map(String::as_str);
-            failed(said.or_else(|| panic.downcast_ref().copied()).unwrap_or("it panicked").to_owned())
-        }
-        Err(_) => failed(format!("not over after {:?}", limit + AROUND)),
-    };
+    let measured = within(limit, running.catch_unwind()).await.unwrap_or_else(failed);
     let measured = Measured {
         scenario: scenario.name.into(),
         side: side.name.into(),
@@ -247,14 +315,17 @@ fn load_of(options: &Options, scenario: &Scenario, side: &Side, runs: &[Measured
     }
 }
 
-/// The ones of `all` that were named, or all; nothing, told on standard error, if a name is unknown.
-fn chosen<'a, T>(all: &'a [T], names: &[String], name: fn(&T) -> &str, what: &str) -> Option<Vec<&'a T>> {
-    let known: Vec<&str> = all.iter().map(name).collect();
-    if let Some(unknown) = names.iter().find(|one| !known.contains(&one.as_str())) {
+/// Whether all `names` are among `known`; if not, that is told on standard error.
+fn are_known(known: &[&str], names: &[String], what: &str) -> bool {
+    let unknown = names.iter().find(|one| !known.contains(&one.as_str()));
+    if let Some(unknown) = unknown {
         eprintln!("there is no {what} {unknown:?}; there are {}", known.join(", "));
-        return None;
     }
-    Some(
-        all.iter().filter(|one| names.is_empty() || names.iter().any(|wanted| wanted == name(one))).collect(),
-    )
+    unknown.is_none()
+}
+
+/// The ones of `all` that were named, or all.
+fn chosen<'a, T>(all: &'a [T], names: &[String], name: fn(&T) -> &str) -> Vec<&'a T> {
+    let is_named = |one: &&T| names.is_empty() || names.iter().any(|wanted| wanted == name(one));
+    all.iter().filter(is_named).collect()
 }

@@ -18,7 +18,7 @@ use crate::machine::{Busy, cpu_s, load, memory_mib, waits};
 use crate::process::Process;
 use crate::record::Recording;
 use crate::scenarios::{Pace, Scenario, Watched};
-use crate::sides::{Built, Program, SERVICES, Service, Side};
+use crate::sides::{Built, Program, SERVICES, Service, Side, TYPES};
 use crate::verdict;
 
 /// How many inputs a service handles at a time, and how many may be unanswered: the same for all peers.
@@ -220,7 +220,7 @@ pub async fn run(
         fault(generated.confirmed != orders, format!("{} of {orders} seen confirmed", generated.confirmed));
         fault(generated.doubled > 0, format!("{} seen confirmed twice", generated.doubled));
         fault(generated.foreign > 0, format!("{} confirmed that were not placed", generated.foreign));
-        measured.faults.extend(verdict::faults(&setting.broker, "m", orders).await);
+        measured.faults.extend(verdict::faults(&setting.broker, "m", orders, TYPES.len()).await);
     }
     let peaks = each(|pid| memory_mib(pid, "VmHWM"), &processes);
     measured.peak_mib = peaks.into_iter().fold(0.0, f64::max);
@@ -367,7 +367,7 @@ impl<'s> Setting<'s> {
             }
             self.rest(self.side.streams()).await;
         }
-        measured.faults.extend(verdict::faults(&self.broker, "s", measured.orders).await);
+        measured.faults.extend(verdict::faults(&self.broker, "s", measured.orders, TYPES.len()).await);
     }
 
     async fn rest(&self, streams: impl Iterator<Item = &str>) {
@@ -400,7 +400,7 @@ async fn stop(processes: Vec<Process>) {
 }
 
 /// What a function says of itself.
-fn describe(program: &Path, service: &Service) -> Description {
+pub fn describe(program: &Path, service: &Service) -> Description {
     let output = std::process::Command::new(program).arg("--describe").env("SERVICE", service.name).output();
     let output = output.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
     serde_json::from_slice(&output.stdout).expect("a description")
@@ -416,7 +416,7 @@ async fn companion(name: &str, built: &Built, directory: &Path) -> (Process, Str
 }
 
 /// The processor time of children that have ended: nobody but the generator ends during a run.
-fn children_cpu_s() -> f64 {
+pub fn children_cpu_s() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let ticks = |at: usize| rest.split_whitespace().nth(at).and_then(|word| word.parse::<f64>().ok());

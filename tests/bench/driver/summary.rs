@@ -106,7 +106,7 @@ impl Scenario {
     }
 }
 
-fn spread(mut values: Vec<f64>) -> Option<Spread> {
+pub fn spread(mut values: Vec<f64>) -> Option<Spread> {
     values.sort_by(f64::total_cmp);
     let (first, last) = (*values.first()?, *values.last()?);
     let middle = values.len() / 2;
@@ -209,7 +209,8 @@ pub fn table(scenario: &Scenario, summaries: &[Summary]) -> String {
     aligned(&rows)
 }
 
-fn aligned(rows: &[Vec<String>]) -> String {
+/// Rows of cells, each column as wide as its widest.
+pub fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
