@@ -9,7 +9,7 @@ use jetlag::topology::Sizing;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use knative::{BrokerClass, Class, Eventing, Metric, Requests, Span};
+pub use knative::{BrokerClass, Class, Eventing, Metric, Requests, SINK_BROKER, Span};
 
 /// Where functions run, and what of.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -7,10 +7,11 @@ use sha2::{Digest, Sha256};
 
 use crate::deploy::Deploy;
 use crate::egress::{self, Place};
+use crate::requests::sink_place;
 use crate::workload::PORT;
 
 /// Variables that are said by what is generated.
-const OWN: [&str; 4] = ["NATS_URL", "PORT", "JETLAG_PROVISION", "JETLAG_TRIGGER"];
+const OWN: [&str; 6] = ["NATS_URL", "K_SINK", "K_CE_OVERRIDES", "PORT", "JETLAG_PROVISION", "JETLAG_TRIGGER"];
 /// As many characters of a checksum as tell two apart.
 pub(crate) const CHECKSUM_CHARS: usize = 16;
 
@@ -31,14 +32,18 @@ impl Environment {
     /// What `deploy` says to `function`, and what is wrong with that.
     pub(crate) fn of(function: &Description, deploy: &Deploy) -> Self {
         let name = &function.name;
-        let given = BTreeMap::from([
+        let settings = deploy.functions.get(name);
+        let mut given = BTreeMap::from([
             ("NATS_URL".to_owned(), deploy.broker.url.clone()),
             ("PORT".to_owned(), PORT.to_string()),
             // The Job does it, before anything is scaled, as a user that may.
             ("JETLAG_PROVISION".to_owned(), "false".to_owned()),
         ]);
+        if settings.is_some_and(|settings| settings.knative.sink.is_some()) {
+            // Where a broker is named, there is no sink.
+            given.remove("NATS_URL");
+        }
         let (mut own, mut faults) = (BTreeMap::new(), Vec::new());
-        let settings = deploy.functions.get(name);
         for variable in &function.variables {
             let said = settings.and_then(|settings| settings.env.get(&variable.name));
             match said.or_else(|| deploy.env.get(&variable.name)) {
@@ -72,6 +77,7 @@ impl Environment {
                 None => faults.push(format!("{name}: egress `{url}` is no URL such as http://host:8080")),
             }
         }
+        places.extend(settings.and_then(|settings| sink_place(&settings.knative)));
         Self { given, own, places, faults }
     }
 

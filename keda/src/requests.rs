@@ -2,9 +2,13 @@
 
 use jetlag::Description;
 
-use crate::deploy::{Class, Deploy, Metric, Requests};
+use crate::deploy::{Class, Deploy, Metric, Requests, SINK_BROKER};
+use crate::egress::Place;
 use crate::scaling::seconds;
 use crate::workload::takes_requests;
+
+/// Where the brokers of Knative Eventing take events, in the class that comes with it.
+const BROKER_INGRESS: &str = "http://broker-ingress.knative-eventing.svc.cluster.local";
 
 /// How Knative runs a function that takes requests, everything said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +37,9 @@ impl Settled {
     /// For `function`, as `deploy` and its contract say.
     pub fn of(function: &Description, deploy: &Deploy) -> Self {
         let said = deploy.functions.get(&function.name).map(|own| own.knative.clone()).unwrap_or_default();
-        let Requests { class, metric, target, min, max, scale_down_delay, initial, concurrency, timeout } =
-            said;
+        let Requests {
+            class, metric, target, min, max, scale_down_delay, initial, concurrency, timeout, ..
+        } = said;
         let at_a_time = u32::try_from(function.concurrency).unwrap_or(u32::MAX);
         let contract_delay_s = seconds(function.scaling.cooldown_ms);
         Self {
@@ -60,8 +65,9 @@ impl Settled {
             return vec![format!("{place}: {name} takes no requests")];
         }
         let Self { class, metric, min, max, initial, .. } = Self::of(function, deploy);
+        let sink = sink_faults(function, said);
         let of_pods = matches!(metric, Metric::Cpu | Metric::Memory);
-        let mut faults = Vec::new();
+        let mut faults = sink;
         if class == Class::Kpa && of_pods {
             faults.push(format!("{place}.metric: {} is for the class hpa", metric.annotation()));
         }
@@ -79,4 +85,34 @@ impl Settled {
         }
         faults
     }
+}
+
+/// What is wrong with the sink that `said` names for `function`.
+fn sink_faults(function: &Description, said: &Requests) -> Vec<String> {
+    let place = format!("deploy.functions.{}.knative", function.name);
+    let Some(sink) = &said.sink else {
+        let is_alone = !said.extensions.is_empty();
+        return is_alone.then(|| format!("{place}.extensions: there is no sink")).into_iter().collect();
+    };
+    let mut faults = Vec::new();
+    let is_url = |url: &str| ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
+    if sink != SINK_BROKER && !(is_url(sink) && Place::of(sink).is_some()) {
+        faults.push(format!("{place}.sink: it must be {SINK_BROKER}, or a URL such as http://host/path"));
+    }
+    for name in said.extensions.keys() {
+        let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        if name.is_empty() || !is_name {
+            faults.push(format!("{place}.extensions: {name:?} has other than lower-case letters and digits"));
+        }
+    }
+    // A process of its own would pull from the streams.
+    let needs = function.needs_broker(function.trigger);
+    faults.extend(needs.into_iter().map(|why| format!("{place}.sink: {why}")));
+    faults
+}
+
+/// Where the sink of a function is, as far as it is known before it runs.
+pub(crate) fn sink_place(own: &Requests) -> Option<Place> {
+    let sink = own.sink.as_deref()?;
+    Place::of(if sink == SINK_BROKER { BROKER_INGRESS } else { sink })
 }

@@ -3,6 +3,7 @@
 //!
 //! Read [`files`], then `service.rs`.
 
+mod binding;
 mod delivery;
 mod eventing;
 mod kube;

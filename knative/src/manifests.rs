@@ -7,6 +7,7 @@ use jetlag::Description;
 use keda::parts::{Document, Kustomization, Page, Patch, http_name, page, takes_requests};
 use keda::{Deploy, Unwritable};
 
+use crate::binding::binding;
 use crate::{eventing, service};
 
 /// The files for `functions`, by their path in `knative/`. `base` is where from there the base of `keda/` is.
@@ -29,7 +30,7 @@ pub fn files(
         pages.push(("serving", function.name.clone(), service::objects(function, deploy).into()));
     }
     for function in &triggered {
-        pages.push(("eventing", function.name.clone(), eventing::triggers(function, deploy)));
+        pages.push(("eventing", function.name.clone(), events_of(function, deploy)));
     }
     pages.push(("eventing", "broker".into(), vec![eventing::broker(deploy)]));
 
@@ -96,13 +97,20 @@ pub fn files(
     Ok(files)
 }
 
+/// How events come to `function`, and, where they go to no stream, where those go that follow.
+fn events_of(function: &Description, deploy: &Deploy) -> Vec<Document> {
+    let mut documents = eventing::triggers(function, deploy);
+    documents.extend(binding(function, deploy));
+    documents
+}
+
 /// The same for the chart, each part under a condition of its values.
 pub fn chart(functions: &[Description], deploy: &Deploy) -> Vec<Page> {
     let mut functions: Vec<&Description> = functions.iter().collect();
     functions.sort_by(|one, other| one.name.cmp(&other.name));
     let served = functions.iter().filter(|function| takes_requests(function));
     let triggered = functions.iter().filter(|function| eventing::is_triggered(function));
-    let triggers = triggered.flat_map(|function| eventing::triggers(function, deploy));
+    let triggers = triggered.flat_map(|function| events_of(function, deploy));
     [
         Page {
             name: "knative-serving".into(),
@@ -217,6 +225,55 @@ mod tests {
             (&any[0]["metadata"]["name"], &any[0]["spec"]["filter"]),
             (&json!("till-any"), &Value::Null)
         );
+    }
+
+    #[test]
+    fn a_function_with_a_sink_has_a_binding_and_no_broker_of_nats() {
+        let with = |sink: Value, trigger: &str| {
+            let knative: Requests = serde_json::from_value(sink).unwrap();
+            let own = FunctionDeploy { knative, ..FunctionDeploy::default() };
+            let deploy =
+                Deploy { functions: BTreeMap::from([("till".to_owned(), own)]), ..Deploy::default() };
+            let function = function(trigger, "cart.found");
+            (of(function.clone(), &deploy), keda::files(&[function], &deploy))
+        };
+        let extensions = json!({"tenant": "north"});
+        let (files, base) = with(json!({"sink": "broker", "extensions": extensions}), "http");
+        let objects_of_till = objects(&files, "eventing/till.yaml");
+        let binding = objects_of_till.last().unwrap();
+        assert_eq!(
+            (&binding["apiVersion"], &binding["kind"], &binding["metadata"]["name"]),
+            (&json!("sources.knative.dev/v1"), &json!("SinkBinding"), &json!("till"))
+        );
+        assert_eq!(
+            binding["spec"],
+            json!({
+                "subject": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "till"},
+                "sink": {"ref": {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "jetlag"}},
+                "ceOverrides": {"extensions": extensions},
+            })
+        );
+        let base = base.unwrap();
+        let config = |files: &BTreeMap<PathBuf, String>| {
+            let all = objects(files, "base/till.yaml");
+            all.into_iter().find(|object| object["kind"] == "ConfigMap").unwrap()["data"].clone()
+        };
+        assert_eq!(config(&base).get("NATS_URL"), None);
+        assert!(base[Path::new("base/till.yaml")].contains("knative-eventing"), "it may reach the broker");
+        let (files, _) = with(json!({"sink": "http://sink.shop.svc/in"}), "http");
+        let objects_of_till = objects(&files, "eventing/till.yaml");
+        assert_eq!(
+            objects_of_till.last().unwrap()["spec"]["sink"],
+            json!({"uri": "http://sink.shop.svc/in"})
+        );
+        let (files, base) = with(json!({}), "http");
+        assert!(objects(&files, "eventing/till.yaml").iter().all(|object| object["kind"] == "Trigger"));
+        assert!(config(&base.unwrap()).get("NATS_URL").is_some());
+
+        let faults = |sink: Value, trigger: &str| with(sink, trigger).1.unwrap_err().faults;
+        assert_eq!(faults(json!({"sink": "broker"}), "both").len(), 1);
+        assert_eq!(faults(json!({"sink": "nowhere", "extensions": {"Tenant": "x"}}), "http").len(), 2);
+        assert_eq!(faults(json!({"extensions": {"tenant": "x"}}), "http").len(), 1);
     }
 
     #[test]

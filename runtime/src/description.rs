@@ -175,4 +175,24 @@ impl Description {
         }
         serde_json::from_value(json)
     }
+
+    /// Why a function whose inputs come by `trigger` cannot do without JetStream, each a sentence; empty if it can send its events
+    /// to a sink instead (`K_SINK`).
+    pub fn needs_broker(&self, trigger: Trigger) -> Vec<String> {
+        let mut why = Vec::new();
+        if trigger.pulls() {
+            why.push("inputs would be pulled from a stream: set JETLAG_TRIGGER=http".to_owned());
+        }
+        if !self.keeps.is_empty() {
+            why.push(format!("the contract keeps state ({}), which is in the stream", self.keeps.join(", ")));
+        }
+        for Kind { name, .. } in self.emits.iter().filter(|kind| kind.once_per_aggregate) {
+            why.push(format!("the contract emits {name}, of which the stream sees to it that there is one"));
+        }
+        let endpoints = self.endpoints.iter().map(|endpoint| ("POST", &endpoint.path));
+        for (method, path) in endpoints.chain(self.views.iter().map(|view| ("GET", &view.path))) {
+            why.push(format!("{method} {path} answers by what is in the stream"));
+        }
+        why
+    }
 }

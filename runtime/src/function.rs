@@ -8,7 +8,6 @@ use crate::environment::Environment;
 use crate::handler::{Bindings, Handler, Takes};
 use crate::http::server::Ways;
 use crate::serve::{self, Settings};
-use crate::sink::Sink;
 use crate::view::View;
 use crate::{Contract, Incoming, Outgoing, Terms};
 
@@ -103,16 +102,17 @@ impl Function {
         }
         let mut env = Environment::of_process();
         let settings = Settings::from_env(&mut env, &self.terms);
-        if settings.sink.is_some() {
-            for why in Sink::refusals(&self.terms, &self.ways, settings.trigger) {
+        let bindings = (self.bind)(&mut env);
+        let description = describe(&self.terms, &self.ways, &env);
+        if let (Some(_), Ok(description)) = (&settings.sink, &description) {
+            for why in description.needs_broker(settings.trigger) {
                 env.fault("K_SINK without NATS_URL", why);
             }
         }
-        let bindings = (self.bind)(&mut env);
         if !env.faults().is_empty() {
             return complain(self.terms.name, "the configuration is wrong", env.faults(), EXIT_CONFIG);
         }
-        match describe(&self.terms, &self.ways, &env) {
+        match description {
             Ok(description) => serve::run(settings, &description, bindings, self.ways),
             Err(error) => {
                 complain(self.terms.name, "the contract is wrong", &[error.to_string()], EXIT_SOFTWARE)

@@ -1,5 +1,6 @@
 //! What Knative is told besides: how it scales what takes requests, and how events come by its broker.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,14 @@ pub struct Requests {
     pub concurrency: Option<u32>,
     /// How long one request may take. It is also how long a pod may take to stop.
     pub timeout: Span,
+    /// Where its events go without JetStream: [`SINK_BROKER`], or a URL. Not said: they are committed to JetStream.
+    pub sink: Option<String>,
+    /// Attributes that are added to them there.
+    pub extensions: BTreeMap<String, String>,
 }
+
+/// The sink that is the broker of [`Eventing`].
+pub const SINK_BROKER: &str = "broker";
 
 /// A time such as `90s` or `5m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +106,8 @@ impl Default for Requests {
             initial: 1,
             concurrency: None,
             timeout: Span(TIMEOUT),
+            sink: None,
+            extensions: BTreeMap::new(),
         }
     }
 }

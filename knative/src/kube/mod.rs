@@ -2,3 +2,4 @@
 
 pub(crate) mod eventing;
 pub(crate) mod serving;
+pub(crate) mod sources;

@@ -1,4 +1,4 @@
-//! What the environment says of a sink, and which functions can do with one.
+//! What the environment says of a sink.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,6 @@ use serde::Deserialize;
 
 use crate::environment::Environment;
 use crate::http::outgoing::encoded;
-use crate::http::server::Ways;
-use crate::{Terms, Trigger};
 
 /// The attributes that are the event's own: an extension cannot take their names.
 const ATTRIBUTES: [&str; 9] =
@@ -54,31 +52,6 @@ impl Sink {
             read.map_err(|why| env.fault("K_CE_OVERRIDES", format_args!("{name:?}: {why}"))).ok()
         });
         Some(Self { url, extensions: extensions.collect() })
-    }
-
-    /// Why a function of `terms` that is triggered by `trigger` cannot do without a broker, each a sentence.
-    pub(crate) fn refusals(terms: &Terms, ways: &Ways, trigger: Trigger) -> Vec<String> {
-        let mut why = Vec::new();
-        if trigger.pulls() {
-            why.push("inputs would be pulled from a stream: set JETLAG_TRIGGER=http".to_owned());
-        }
-        if !terms.keeps.is_empty() {
-            why.push(format!(
-                "the contract keeps state ({}), which is in the stream",
-                terms.keeps.join(", ")
-            ));
-        }
-        for kind in terms.emits.iter().filter(|kind| kind.once_per_aggregate) {
-            why.push(format!(
-                "the contract emits {}, of which the stream sees to it that there is one",
-                kind.name
-            ));
-        }
-        let endpoints = ways.endpoints.iter().map(|endpoint| ("POST", endpoint.path));
-        for (method, path) in endpoints.chain(ways.views.iter().map(|view| ("GET", view.path))) {
-            why.push(format!("{method} {path} answers by what is in the stream"));
-        }
-        why
     }
 }
 
