@@ -1,11 +1,14 @@
 //! Clients that do what none should: each is told, or hung up on, and whoever behaves is served meanwhile.
 
+use std::time::Duration;
+
+use futures::future::join_all;
 use tests::{PATIENCE, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::field::Field;
-use crate::process::Process;
+use crate::process::{FILES_MAX, Process};
 
 /// How much more memory they may cost, however many there are: the bodies that are held (32 MiB, and as much again while they
 /// grow), and what is around them. 83 MiB were seen.
@@ -57,6 +60,58 @@ pub async fn clients_that_misbehave_are_told_and_cost_little() {
     teller.stop();
     assert_eq!(teller.exit_code().await, Some(0), "{}", teller.log());
     assert_eq!(teller.said("panicked"), 0, "{}", teller.log());
+}
+
+/// How many files a process has where they are few, and how many open a connection to it then: more than it can serve.
+const FEW_FILES: &str = "300";
+const CROWD: usize = 400;
+/// How often each of them says one more byte of a head that never ends: never so seldom as to be idle.
+const CRAWL: Duration = Duration::from_millis(500);
+/// How much more memory they may cost.
+const CROWD_COST_MAX_KIB: u64 = 32 * 1024;
+
+pub async fn connections_beyond_the_limit_wait_and_heads_that_never_end_are_cut_off() {
+    let field = Field::new(serde_json::json!({})).await;
+    let mut teller = field.teller(&[(FILES_MAX, FEW_FILES)]);
+    teller.ready().await;
+    // 128 of them are for everything else.
+    assert_eq!(teller.said("\"connections\":172"), 1, "{}", teller.log());
+    assert_eq!(teller.ask("first", 1, 0).await.0, 202);
+    let before = teller.memory_kib();
+    let crowd = join_all((0..CROWD).map(|_| crawl(&teller)));
+    let polite = async {
+        // It waits behind all of them, and is served while they go on.
+        until("answer in the crowd", async || (teller.ask("meanwhile", 1, 0).await.0 == 202).then_some(()))
+            .await;
+        teller.memory_kib().saturating_sub(before)
+    };
+    let (_, cost) = tokio::time::timeout(PATIENCE, async { tokio::join!(crowd, polite) })
+        .await
+        .expect("each is cut off, though it never stops");
+    println!("{cost} KiB more for {CROWD} connections, of which 172 are served");
+    assert!(cost < CROWD_COST_MAX_KIB, "{cost} KiB");
+    // It was its own limit that they met, and not the system's.
+    assert_eq!(teller.said("no connection can be accepted"), 0, "{}", teller.log());
+    assert_eq!(teller.ask("last", 1, 0).await.0, 202);
+    teller.stop();
+    assert_eq!(teller.exit_code().await, Some(0), "{}", teller.log());
+}
+
+/// Says a head, a byte at a time, until the server hangs up.
+async fn crawl(teller: &Process) {
+    let (mut reader, mut writer) = TcpStream::connect(teller.address()).await.unwrap().into_split();
+    let talk = async {
+        let mut said = writer.write_all(b"POST /questions HTTP/1.1\r\nHost: x\r\nX-Slow: ").await;
+        while said.is_ok() {
+            tokio::time::sleep(CRAWL).await;
+            said = writer.write_all(b"x").await;
+        }
+    };
+    let mut heard = Vec::new();
+    tokio::select! {
+        () = talk => {}
+        _ = reader.read_to_end(&mut heard) => {}
+    }
 }
 
 /// What is said, and what must be in the answer; where that is nothing, the connection is just closed.

@@ -46,6 +46,7 @@ tests::side_by_side! {
     unreadable::input_with_unreadable_headers_is_a_dead_letter_and_the_function_goes_on,
     sink::without_a_broker_events_go_to_the_sink_or_their_cause_is_sent_again,
     sink::function_that_needs_the_broker_is_refused_without_one,
+    hostile::connections_beyond_the_limit_wait_and_heads_that_never_end_are_cut_off,
     hostile::clients_that_misbehave_are_told_and_cost_little,
     full::admission_closes_before_the_stream_is_full_and_opens_again,
 }

@@ -20,6 +20,9 @@ pub struct Process {
     log: PathBuf,
 }
 
+/// The variable that says how many files it may have open, instead of as many as the test.
+pub const FILES_MAX: &str = "FILES_MAX";
+
 /// How to start one.
 pub struct Launch<'a> {
     pub broker: &'a str,
@@ -35,9 +38,15 @@ impl Process {
         let port = free_port();
         let log = launch.directory.join(format!("teller-{port}.log"));
         let program = env!("CARGO_BIN_EXE_teller");
-        let mut command = match launch.namespace {
-            None => Command::new(program),
-            Some(namespace) => namespace.command(program),
+        let files = launch.env.iter().find(|(name, _)| *name == FILES_MAX);
+        let mut command = match (launch.namespace, files) {
+            (None, None) => Command::new(program),
+            (None, Some((_, files))) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\""), program]);
+                shell
+            }
+            (Some(namespace), _) => namespace.command(program),
         };
         command
             .env_clear()

@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use hyper_util::service::TowerToHyperService;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -30,8 +31,12 @@ pub(crate) const DRAIN_LIMIT: Duration = Duration::from_secs(25);
 const HEAD_LIMIT: Duration = Duration::from_secs(15);
 /// The same while most places are taken.
 const HEAD_LIMIT_CROWDED: Duration = Duration::from_secs(2);
-/// How many connections are served at a time; more wait at the door.
+/// How many connections are served at a time, if the process may have as many open files; more wait at the door.
 const CONNECTIONS_MAX: usize = 4096;
+/// How many open files are left for everything else: the broker, what handlers open, logs.
+const FILES_RESERVED: usize = 128;
+/// How many connections there are at least: whoever gives a process fewer files than that is told by the log.
+const CONNECTIONS_MIN: usize = 16;
 /// How long nothing is accepted after the system refused, for want of file descriptors for instance.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a server that is to stop looks for connections that were made before.
@@ -66,10 +71,16 @@ pub(crate) async fn serve<B: Sequel>(listener: TcpListener, site: Site<B>, stop:
     let work = TaskTracker::new();
     let service = TowerToHyperService::new(router(site, &work));
     let connections = TaskTracker::new();
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let most = connections_max();
+    let places = Arc::new(Semaphore::new(most));
     let end = End { stop: stop.clone(), cut_off: CancellationToken::new() };
     let admit = |stream, place: OwnedSemaphorePermit| {
-        let connection = connection::converse(stream, service.clone(), end.clone(), patience(&places));
+        let connection = connection::converse(
+            stream,
+            service.clone(),
+            end.clone(),
+            patience(places.available_permits(), most),
+        );
         connections.spawn(async move {
             connection.await;
             drop(place);
@@ -112,8 +123,30 @@ pub(crate) async fn serve<B: Sequel>(listener: TcpListener, site: Site<B>, stop:
 
 /// How long a new connection may take to send a head: not long once most places are taken, so that those who connect and
 /// say nothing do not keep everybody else outside.
-fn patience(places: &Semaphore) -> Duration {
-    if places.available_permits() < CONNECTIONS_MAX / 4 { HEAD_LIMIT_CROWDED } else { HEAD_LIMIT }
+fn patience(free: usize, most: usize) -> Duration {
+    if free < most / 4 { HEAD_LIMIT_CROWDED } else { HEAD_LIMIT }
+}
+
+/// How many connections may be served at a time: [`CONNECTIONS_MAX`], or what the system's limit of open files leaves, which is
+/// raised first as far as this process may. Beyond it nothing else could be opened either, such as a connection to the broker.
+fn connections_max() -> usize {
+    let wanted = (CONNECTIONS_MAX + FILES_RESERVED) as u64;
+    let limit = getrlimit(Resource::Nofile);
+    // Without a number there is no limit.
+    let (current, most) = (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX));
+    let raised = wanted.min(most);
+    let is_raised = current < raised
+        && setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum }).is_ok();
+    let files = usize::try_from(if is_raised { raised } else { current }).unwrap_or(usize::MAX);
+    let connections = files.saturating_sub(FILES_RESERVED).clamp(CONNECTIONS_MIN, CONNECTIONS_MAX);
+    if connections < CONNECTIONS_MAX {
+        tracing::info!(
+            connections,
+            files,
+            "fewer connections at a time than 4,096: the limit of open files is low"
+        );
+    }
+    connections
 }
 
 /// Whether accepting failed because of the connection rather than because of this process.

@@ -21,12 +21,12 @@ install_knative() {
   for name in webhook autoscaler controller activator; do rollout knative-serving "$name"; done
 }
 
-# Only the kinds Broker and Trigger: whoever would do what they say is not here.
+# Only the kinds Broker, Trigger and SinkBinding: whoever would do what they say is not here.
 install_eventing() {
   kubectl apply --server-side -f "$RENDERED/eventing.yaml" >/dev/null || die "could not apply the definitions of Knative Eventing"
-  kubectl wait --for=condition=Established crd/{brokers,triggers}.eventing.knative.dev --timeout=60s >/dev/null ||
-    die "the API server does not serve Broker and Trigger"
-  say "Broker and Trigger are known"
+  kubectl wait --for=condition=Established crd/{brokers,triggers}.eventing.knative.dev crd/sinkbindings.sources.knative.dev --timeout=60s >/dev/null ||
+    die "the API server does not serve Broker, Trigger and SinkBinding"
+  say "Broker, Trigger and SinkBinding are known"
 }
 
 # Only the kind, of which nobody makes anything: the operator is not here.

@@ -171,7 +171,7 @@ fetch_podmonitor() { # the definition of PodMonitor, as the Prometheus operator'
 fetch_eventing() { # the definitions of Knative Eventing's kinds that are generated
   local module kind
   module=$(fetch_module knative.dev/eventing "$EVENTING_VERSION" "$EVENTING_HASH")
-  for kind in broker trigger; do cat "$module/config/core/resources/$kind.yaml"; echo ---; done >"$RENDERED/eventing.yaml"
+  for kind in broker trigger sinkbindings; do cat "$module/config/core/resources/$kind.yaml"; echo ---; done >"$RENDERED/eventing.yaml"
 }
 
 fetch_module() { # MODULE VERSION HASH: where its files are, if they are those
