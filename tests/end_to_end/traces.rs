@@ -84,6 +84,7 @@ async fn one_trace_has_everything_that_happens_to_an_order_and_nothing_that_is_p
 
     let retried = collector.tree(&trace(2), PARENT, &[("notification", "POST"), ("payment", "commit")]).await;
     check_retried(&retried);
+    events_say(&opened, hostile, &trace(2)).await;
     let redriven = [("payment", "publish dlq.payment.*"), ("notification", "process orders.confirmed.*")];
     // It came from outside, and says no span: its own stands in, and what waited in the queue for payment follows from it.
     let root = until("span of the queue", async || {
@@ -105,6 +106,32 @@ async fn one_trace_has_everything_that_happens_to_an_order_and_nothing_that_is_p
     assert!(group.links.iter().all(|trace| !trace.is_empty()) && group.kind == 4, "{group:?}");
     tells_nothing_private(&opened, &collector);
     opened.shop.close().await;
+}
+
+/// Every event of the order says the trace that `POST /orders` came with.
+async fn events_say(opened: &Opened, order: &str, trace: &str) {
+    let stored = opened.operator.read(EVENTS, ">", 1).await.unwrap();
+    let mut kinds = Vec::new();
+    for message in &stored {
+        let event: serde_json::Value = serde_json::from_slice(&message.payload).unwrap_or_default();
+        let kind = event["type"].as_str().unwrap_or_default();
+        if event["aggregate_id"] != order || kind.starts_with("done.") {
+            continue;
+        }
+        assert_eq!(event["trace_id"], trace, "{event}");
+        let carried = message.header("traceparent").and_then(|parent| parent.split('-').nth(1));
+        assert_eq!(carried, Some(trace), "{}: {:?}", message.subject, message.headers);
+        kinds.push(kind.to_owned());
+    }
+    kinds.sort();
+    let all = [
+        "inventory.reserved",
+        "notifications.sent",
+        "orders.confirmed",
+        "orders.placed",
+        "payments.processed",
+    ];
+    assert_eq!(kinds, all);
 }
 
 fn check_retried(spans: &[Span]) {
