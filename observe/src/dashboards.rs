@@ -1,6 +1,6 @@
 //! Every dashboard.
 
-use crate::dashboard::{Dashboard, Panel};
+use crate::dashboard::{Dashboard, Of, Panel};
 
 const fn panel(
     title: &'static str,
@@ -240,20 +240,73 @@ const FUNCTION: &[&[Panel]] = &[
     ],
 ];
 
+const ORDER: &[&[Panel]] = &[
+    &[
+        panel(
+            "Lag",
+            "short",
+            "Where orders stand in line. An order whose next function is at the top of this waits its turn.",
+            &[("function:jetlag_lag:sum", "{{function}}")],
+        ),
+        panel(
+            "Oldest input",
+            "s",
+            "How long the oldest waits that its function has not answered for: at most so long this one.",
+            &[("max by (function) (jetlag_oldest_input_age_seconds)", "{{function}}")],
+        ),
+        panel(
+            "Circuit breakers",
+            "short",
+            "0 closed, 1 half open, 2 open: orders wait there until what the function depends on answers.",
+            &[("max by (function) (jetlag_breaker_position)", "{{function}}")],
+        ),
+    ],
+    &[
+        panel(
+            "Order placed to ended",
+            "s",
+            "What an order takes now; 99 of 100 take less than this.",
+            &[(
+                "histogram_quantile(0.99, sum by (le) (rate(jetlag_journey_seconds_bucket{function=\"order\"}[5m])))",
+                "99 of 100",
+            )],
+        ),
+        panel(
+            "Retries that wait",
+            "short",
+            "Its last attempt may have failed: the log has it, the trace too.",
+            &[("max by (function) (jetlag_retries_waiting)", "{{function}}")],
+        ),
+        panel(
+            "Dead letters",
+            "short",
+            "It may have been given up: `jetlag dlq list`.",
+            &[("max by (function) (jetlag_dead_letters)", "{{function}}")],
+        ),
+    ],
+];
+
 /// Every dashboard.
 pub const DASHBOARDS: &[Dashboard] = &[
     Dashboard {
         path: "observe/grafana/overview.json",
         uid: "jetlag-overview",
         title: "Jetlag: overview",
-        of_function: false,
+        of: Of::Everything,
         rows: OVERVIEW,
     },
     Dashboard {
         path: "observe/grafana/function.json",
         uid: "jetlag-function",
         title: "Jetlag: one function",
-        of_function: true,
+        of: Of::Function,
         rows: FUNCTION,
+    },
+    Dashboard {
+        path: "observe/grafana/order.json",
+        uid: "jetlag-order",
+        title: "Jetlag: one order",
+        of: Of::Order,
+        rows: ORDER,
     },
 ];

@@ -3,10 +3,14 @@
 //! An order has ended once `order` has committed its confirmation or cancellation. What was given up on the way counts as
 //! missed. What has not ended yet counts neither way: the alerts on lag and age tell of that.
 
+use std::time::Duration;
+
 /// Of a hundred thousand orders, so many may take longer.
 pub const BUDGET_OF_100_000: u32 = 100;
 /// The bound, as the label `le` of the histogram has it.
 pub const WITHIN_SECONDS: &str = "5";
+/// The same, to be compared with.
+pub const WITHIN: Duration = Duration::from_secs(5);
 /// Where an order ends.
 pub const ENDS_IN: &str = "order";
 /// Where an order can be given up on its way.

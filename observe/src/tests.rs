@@ -3,7 +3,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use jetlag::telemetry::names::{METRICS, PROCESS_DURATION_SUFFIX};
+use jetlag::telemetry::names::{Kind, METRICS, PROCESS_DURATION_SUFFIX};
 
 /// Between these a page that is written by hand holds what is made here.
 const MARKS: [&str; 2] = ["<!-- made by the crate observe -->\n", "<!-- until here -->\n"];
@@ -54,6 +54,35 @@ fn every_alert_has_a_page_with_a_command_and_what_is_safe() {
     }
     let pages = fs::read_dir(root().join("docs/runbook")).unwrap().count();
     assert_eq!(pages, ALERTS.len() + 1, "a page in docs/runbook is of no alert");
+}
+
+#[test]
+fn the_objective_has_one_bound() {
+    assert_eq!(slo::WITHIN.as_secs().to_string(), slo::WITHIN_SECONDS);
+    let journey = METRICS.iter().find(|metric| metric.name == jetlag::telemetry::names::JOURNEY).unwrap();
+    let Kind::Histogram(buckets) = journey.kind else { panic!("{journey:?}") };
+    assert!(buckets.contains(&slo::WITHIN.as_secs_f64()), "no bucket ends there: {buckets:?}");
+}
+
+#[test]
+fn the_dashboard_of_an_order_leads_to_its_trace_and_its_logs() {
+    let order = DASHBOARDS.iter().find(|dashboard| dashboard.of == dashboard::Of::Order).unwrap();
+    let text = order.json().unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    let has = |name: &str| variables.iter().any(|variable| variable["name"] == name);
+    for used in ["order_id", "trace_id", "prometheus", "loki", "traces"] {
+        assert!(has(used) && text.contains(&format!("${{{used}}}")), "{used}");
+    }
+    let panels = dashboard["panels"].as_array().unwrap();
+    assert_eq!(
+        panels[1]["targets"][0]["expr"],
+        r#"{service_name=~".+"} | json | order_id = "${order_id}" | order_id != """#
+    );
+    let mut places: Vec<_> = panels.iter().map(|panel| panel["gridPos"].to_string()).collect();
+    places.sort();
+    places.dedup();
+    assert_eq!(places.len(), panels.len(), "one stands on another");
 }
 
 /// The names of metrics in a query that should be Jetlag's own.

@@ -1,5 +1,6 @@
 //! How fast it went, by the broker's clock.
 
+use observe::slo;
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -22,6 +23,8 @@ pub struct Pace {
     pub p99_ms: u64,
     /// The longest.
     pub max_ms: u64,
+    /// How many of them ended within the objective ([`observe::slo::WITHIN`]).
+    pub in_time: u64,
 }
 
 impl Pace {
@@ -40,6 +43,8 @@ impl Pace {
         latencies.sort_unstable();
         let orders = latencies.len() as u64;
         let span_ms = ms(first, last);
+        let bound_ms = slo::WITHIN.as_millis();
+        let in_time = latencies.iter().filter(|latency| u128::from(**latency) <= bound_ms).count() as u64;
         Some(Self {
             of_this_run,
             orders,
@@ -48,6 +53,7 @@ impl Pace {
             p50_ms: percentile(&latencies, 50),
             p99_ms: percentile(&latencies, 99),
             max_ms: latencies.last().copied().unwrap_or_default(),
+            in_time,
         })
     }
 }
@@ -73,6 +79,16 @@ fn ms(from: OffsetDateTime, to: OffsetDateTime) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn what_takes_longer_than_the_objective_is_not_in_time() {
+        let placed = Moment { sequence: 1, at: OffsetDateTime::UNIX_EPOCH };
+        let after = |took| Moment { sequence: 2, at: placed.at + took };
+        let late = slo::WITHIN + Duration::from_millis(1);
+        let pace = Pace::over(&[(placed, after(slo::WITHIN)), (placed, after(late))], true).unwrap();
+        assert_eq!((pace.orders, pace.in_time), (2, 1));
+    }
 
     #[test]
     fn percentiles_are_of_the_nearest_rank() {

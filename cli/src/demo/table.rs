@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use observe::slo;
+
 use super::number::grouped;
 use super::report::Report;
 use crate::books::{MoneyFacts, Pace};
@@ -131,7 +133,7 @@ impl Report {
 
     fn speed(&self, table: &mut Table<'_, '_>) -> fmt::Result {
         let Some(pace) = self.books.pace else { return Ok(()) };
-        let Pace { of_this_run, orders, orders_per_minute, p50_ms, p99_ms, .. } = pace;
+        let Pace { of_this_run, orders, orders_per_minute, p50_ms, p99_ms, in_time, .. } = pace;
         let whose = if of_this_run { "" } else { " (of earlier runs)" };
         table.line(
             "pace",
@@ -141,6 +143,21 @@ impl Report {
                 grouped(p50_ms),
                 grouped(p99_ms),
                 grouped(orders)
+            ),
+        )?;
+        let tenths = in_time * 1000 / orders.max(1);
+        let allowed = 1000 - slo::BUDGET_OF_100_000 / 100;
+        table.line(
+            "objective",
+            format_args!(
+                "{} of {} orders ended within {} s: {}.{} %; {}.{} % is the objective",
+                grouped(in_time),
+                grouped(orders),
+                slo::WITHIN_SECONDS,
+                tenths / 10,
+                tenths % 10,
+                allowed / 10,
+                allowed % 10
             ),
         )
     }

@@ -228,6 +228,19 @@ impl JetStream {
         let commit = batch(true);
         self.publish_one(last, Some(commit)).await
     }
+
+    /// The newest message of a subject, from any replica.
+    async fn newest(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
+        self.connected().await.map_err(Unavailable)?;
+        let stream = Self::name(stream);
+        let answer = if subject.as_str().contains('*') {
+            let ask = serde_json::json!({"last_by_subj": subject.as_str()}).to_string();
+            request(&self.caller, &format!("$JS.API.DIRECT.GET.{stream}"), None, ask.into()).await
+        } else {
+            request(&self.caller, &format!("$JS.API.DIRECT.GET.{stream}.{subject}"), None, Bytes::new()).await
+        };
+        stored(answer.map_err(|failed| Unavailable(failed.to_string()))?)
+    }
 }
 
 impl Broker for JetStream {
@@ -241,19 +254,12 @@ impl Broker for JetStream {
     }
 
     async fn last(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
-        self.connected().await.map_err(Unavailable)?;
-        let stream = Self::name(stream);
-        let answer = if subject.as_str().contains('*') {
-            let ask = serde_json::json!({"last_by_subj": subject.as_str()}).to_string();
-            request(&self.caller, &format!("$JS.API.DIRECT.GET.{stream}"), None, ask.into()).await
-        } else {
-            request(&self.caller, &format!("$JS.API.DIRECT.GET.{stream}.{subject}"), None, Bytes::new()).await
-        };
-        stored(answer.map_err(|failed| Unavailable(failed.to_string()))?)
+        spans::reading(Self::name(stream), subject, self.newest(stream, subject)).await
     }
 
     async fn last_at_leader(&self, stream: Stream, subject: &Subject) -> Result<Option<Stored>, Unavailable> {
-        self.ask_leader(stream, &serde_json::json!({"last_by_subj": subject.as_str()})).await
+        let ask = serde_json::json!({"last_by_subj": subject.as_str()});
+        spans::reading(Self::name(stream), subject, self.ask_leader(stream, &ask)).await
     }
 
     async fn ack(&self, receipt: &Arc<str>) {

@@ -6,13 +6,17 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use opentelemetry::trace::{Span as _, SpanId, SpanKind, TraceContextExt, TraceId, Tracer as _};
+use opentelemetry::trace::{Span as _, SpanId, SpanKind, TraceContextExt, Tracer as _};
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::trace::{Sampler, SamplingDecision, ShouldSample, Tracer};
+use opentelemetry_sdk::trace::Tracer;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
-use tracing::{Metadata, dispatcher};
+use tracing::{Metadata, Subscriber, dispatcher};
 use tracing_subscriber::layer::{self, Filter};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::telemetry::traces::Export;
+use crate::telemetry::traces::sampling::Sampling;
 
 /// How many runs are remembered that ended and have not been committed. More are not under way in one process.
 const RUNS_MAX: usize = 4096;
@@ -20,8 +24,8 @@ const RUNS_MAX: usize = 4096;
 /// The filter of the layer that exports spans, which is where the tracer is found by whoever tells a span afterwards.
 pub(crate) struct Late {
     tracer: Tracer,
-    /// Decides of traces that begin here.
-    root: Sampler,
+    sampling: Sampling,
+    is_by_link: bool,
     /// When the handler's last run ended, by the span of its input.
     ran: Mutex<HashMap<SpanId, SystemTime>>,
 }
@@ -33,21 +37,32 @@ pub(crate) struct Over {
     pub(crate) attributes: Vec<KeyValue>,
 }
 
+/// The target of the span of an input whose trace nobody records here: it is there for the log alone.
+pub(crate) const UNRECORDED: &str = "jetlag::unrecorded";
+
 /// Spans and lines of the function and of this crate. The HTTP client that exports them has its own: those would never
 /// come to an end.
 fn is_exported(metadata: &Metadata<'_>) -> bool {
     const NOT: [&str; 6] = ["hyper", "hyper_util", "reqwest", "rustls", "h2", "opentelemetry"];
-    let crate_name = metadata.target().split("::").next().unwrap_or_default();
-    *metadata.level() <= LevelFilter::INFO && !NOT.contains(&crate_name)
+    let target = metadata.target();
+    let crate_name = target.split("::").next().unwrap_or_default();
+    *metadata.level() <= LevelFilter::INFO && !NOT.contains(&crate_name) && target != UNRECORDED
 }
 
-impl<S> Filter<S> for Late {
-    fn enabled(&self, metadata: &Metadata<'_>, _: &layer::Context<'_, S>) -> bool {
-        is_exported(metadata)
+impl<S: Subscriber + for<'l> LookupSpan<'l>> Filter<S> for Late {
+    fn enabled(&self, metadata: &Metadata<'_>, within: &layer::Context<'_, S>) -> bool {
+        // What is opened within an input whose trace nobody records would begin a trace of its own.
+        let is_within_unrecorded =
+            || within.current_span().id().is_some() && within.lookup_current().is_none();
+        is_exported(metadata) && !is_within_unrecorded()
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if is_exported(metadata) { Interest::always() } else { Interest::never() }
+        match is_exported(metadata) {
+            true if metadata.is_span() => Interest::sometimes(),
+            true => Interest::always(),
+            false => Interest::never(),
+        }
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -56,8 +71,9 @@ impl<S> Filter<S> for Late {
 }
 
 impl Late {
-    pub(crate) fn new(tracer: Tracer, root: Sampler) -> Self {
-        Self { tracer, root, ran: Mutex::default() }
+    pub(crate) fn new(export: &Export) -> Self {
+        let (sampling, is_by_link) = (export.sampling(), export.is_by_link());
+        Self { tracer: export.tracer(), sampling, is_by_link, ran: Mutex::default() }
     }
 
     /// Gives `of` the layer, where spans are exported.
@@ -69,10 +85,14 @@ impl Late {
         })
     }
 
-    /// Whether a trace that begins with an event from outside is recorded.
-    pub(crate) fn samples(&self, trace_id: TraceId) -> bool {
-        let sampled = self.root.should_sample(None, trace_id, "", &SpanKind::Consumer, &[], &[]);
-        sampled.decision == SamplingDecision::RecordAndSample
+    /// Which traces are recorded.
+    pub(crate) const fn sampling(&self) -> &Sampling {
+        &self.sampling
+    }
+
+    /// Whether each input begins a trace of its own, linked to what it follows from.
+    pub(crate) const fn is_by_link(&self) -> bool {
+        self.is_by_link
     }
 
     /// Tells a span that ends now, under `parent`.

@@ -113,6 +113,9 @@ where
         .with_tracer(export.tracer())
         .with_location(false)
         .with_threads(false)
+        .with_target(false)
         .with_tracked_inactivity(false)
-        .with_filter(late::Late::new(export.tracer(), export.root().clone()))
+        // Nobody asks OpenTelemetry which span is open: `tracing` knows, and is not told of it at every poll.
+        .with_context_activation(false)
+        .with_filter(late::Late::new(export))
 }

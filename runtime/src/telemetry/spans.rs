@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
-use tracing::Span;
+use tracing::{Instrument, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::Terms;
@@ -14,15 +14,38 @@ use crate::core::inbound::Inbound;
 use crate::core::judge::Disposition;
 use crate::failure::Failure;
 use crate::headers;
+use crate::subject::Subject;
 use crate::telemetry::journey;
-use crate::telemetry::late::{Late, Over};
+use crate::telemetry::late::{Late, Over, UNRECORDED};
 use crate::telemetry::names::otel;
 use crate::telemetry::traceparent::Traceparent;
 
+/// The target of the span of an input whose trace is recorded here.
+const RECORDED: &str = "jetlag::recorded";
 /// What NATS is called by OpenTelemetry's conventions.
 const SYSTEM: &str = "nats";
 /// How many of the inputs of a group commit are linked to.
 const LINKS_MAX: usize = 64;
+
+/// The span of an input, as a macro: a target is part of the place where a span is opened.
+macro_rules! described {
+    ($target:expr, $terms:expr, $inbound:expr) => {{
+        let (envelope, terms): (_, &Terms) = (&$inbound.input.envelope, $terms);
+        let known = terms.listens_to.iter().find(|kind| kind.name == envelope.kind);
+        tracing::info_span!(
+            target: $target,
+            "process",
+            otel.name = format_args!("process {}", template(terms, &envelope.kind)),
+            otel.kind = "consumer",
+            aggregate = known.map_or("aggregate", |kind| kind.aggregate),
+            aggregate_id = envelope.aggregate_id,
+            event_id = envelope.id,
+            event_type = envelope.kind,
+            trace_id = envelope.trace_id,
+            attempt = $inbound.input.attempt,
+        )
+    }};
+}
 
 /// The span in which an input is handled. `aggregate` and `aggregate_id` become one log field, such as `order_id`.
 ///
@@ -30,46 +53,80 @@ const LINKS_MAX: usize = 64;
 /// span's own context: its outputs, and calls of its handler, follow from this span. Elsewhere the input keeps what it
 /// came with, so that a trace does not break where nobody records it.
 pub(crate) fn process(terms: &Terms, inbound: &mut Inbound) -> Span {
-    let span = described(terms, inbound);
     let envelope = &inbound.input.envelope;
     let came: Option<Traceparent> = inbound.input.traceparent.as_deref().and_then(|text| text.parse().ok());
+    let by_link = Late::with(Late::is_by_link).unwrap_or(false);
     // The event's own trace id holds, so that its logs and its spans have the same one.
-    let same_trace = came.filter(|came| came.trace_id() == envelope.trace_id);
-    let Some(parent) = same_trace.or_else(|| begun_here(inbound)) else { return span };
-    if follow(&span, &parent) {
-        if let Some(other) = came.filter(|_| same_trace.is_none()) {
-            span.add_link(other.remote());
+    let same_trace = came.filter(|came| by_link || came.trace_id() == envelope.trace_id);
+    let Some(parent) = same_trace.or_else(|| begun_here(inbound)) else {
+        return described!(UNRECORDED, terms, inbound);
+    };
+    let (span, own) = match Late::with(|late| by_link || late.sampling().follows(&parent)) {
+        Some(true) => {
+            let span = described!(RECORDED, terms, inbound);
+            let own = recorded(terms, inbound, &span, &parent, came, by_link);
+            (span, own.unwrap_or(parent))
         }
-        span.set_attribute(otel::SYSTEM, SYSTEM);
-        span.set_attribute(otel::OPERATION_NAME, "process");
-        span.set_attribute(otel::OPERATION_TYPE, "process");
-        span.set_attribute(otel::DESTINATION, inbound.input.subject.as_str().to_owned());
-        span.set_attribute(otel::DESTINATION_TEMPLATE, template(terms, &envelope.kind));
-        span.set_attribute(otel::MESSAGE_ID, envelope.id.clone());
-        span.set_attribute(
-            otel::MESSAGE_BODY_SIZE,
-            i64::try_from(inbound.input.bytes.len()).unwrap_or(i64::MAX),
-        );
-        span.set_attribute(otel::CONSUMER_GROUP, terms.name);
-        waited(terms, inbound, &parent);
-    }
+        Some(false) | None => (described!(UNRECORDED, terms, inbound), parent),
+    };
     inbound.cause.tracestate = journey::of(inbound.cause.tracestate.as_deref(), envelope.timestamp);
-    let own: Arc<str> = traceparent(&span).unwrap_or(parent).to_string().into();
+    let own: Arc<str> = own.to_string().into();
     inbound.cause.traceparent = Some(Arc::clone(&own));
     inbound.input.traceparent = Some(own);
     span
+}
+
+/// Begins `span`, with all that is told of its input, and gives its own context. It is under `parent`, or, `by_link`, the
+/// first of a trace of its own. What else the input `came` with is linked to.
+fn recorded(
+    terms: &Terms,
+    inbound: &Inbound,
+    span: &Span,
+    parent: &Traceparent,
+    came: Option<Traceparent>,
+    by_link: bool,
+) -> Option<Traceparent> {
+    let parent = Context::new().with_remote_span_context(parent.remote());
+    if !by_link {
+        span.set_parent(parent.clone()).ok()?;
+    }
+    let is_elsewhere =
+        |came: &Traceparent| by_link || parent.span().span_context().trace_id() != came.remote().trace_id();
+    if let Some(other) = came.filter(is_elsewhere) {
+        span.add_link(other.remote());
+    }
+    let input = &inbound.input;
+    let context = span.context();
+    // All at once: each alone is a search for the span.
+    context.span().set_attributes([
+        KeyValue::new(otel::SYSTEM, SYSTEM),
+        KeyValue::new(otel::OPERATION_NAME, "process"),
+        KeyValue::new(otel::OPERATION_TYPE, "process"),
+        KeyValue::new(otel::DESTINATION, input.subject.as_str().to_owned()),
+        KeyValue::new(otel::DESTINATION_TEMPLATE, template(terms, &input.envelope.kind)),
+        KeyValue::new(otel::MESSAGE_ID, input.envelope.id.clone()),
+        KeyValue::new(otel::MESSAGE_BODY_SIZE, i64::try_from(input.bytes.len()).unwrap_or(i64::MAX)),
+        KeyValue::new(otel::CONSUMER_GROUP, terms.name),
+    ]);
+    waited(terms, inbound, if by_link { &context } else { &parent });
+    Traceparent::of_span(context.span().span_context())
+}
+
+/// Whether `span` is that of an input whose trace nobody records here: what is within it needs no spans.
+pub(crate) fn is_unrecorded(span: &Span) -> bool {
+    span.metadata().is_some_and(|metadata| metadata.target() == UNRECORDED)
 }
 
 /// The place in its trace of an event that came without one. Whether it is recorded is decided as for any trace that begins.
 fn begun_here(inbound: &Inbound) -> Option<Traceparent> {
     let envelope = &inbound.input.envelope;
     let parent = Traceparent::of_event(&envelope.trace_id, &envelope.id)?;
-    let is_sampled = Late::with(|late| late.samples(parent.remote().trace_id())).unwrap_or(true);
+    let is_sampled = Late::with(|late| late.sampling().begins(parent.remote().trace_id())).unwrap_or(true);
     Some(if is_sampled { parent } else { parent.unsampled() })
 }
 
 /// Tells how long the input waited, and for what: a span beside the one in which it is handled, and before it.
-fn waited(terms: &Terms, inbound: &Inbound, parent: &Traceparent) {
+fn waited(terms: &Terms, inbound: &Inbound, above: &Context) {
     let (what, since) = match (inbound.history.last(), &inbound.cause.redrive) {
         (Some(failed), _) if inbound.input.attempt > 1 => ("retry wait", failed.at),
         (Some(failed), Some(_)) => ("dead letter", failed.at),
@@ -87,7 +144,7 @@ fn waited(terms: &Terms, inbound: &Inbound, parent: &Traceparent) {
                 KeyValue::new("attempt", i64::from(inbound.input.attempt)),
             ],
         };
-        late.tell(over, &Context::new().with_remote_span_context(parent.remote()));
+        late.tell(over, above);
     });
 }
 
@@ -106,15 +163,18 @@ pub(crate) fn failed(span: &Span, failure: &Failure) {
 ///
 /// Within an input's span it is a child of that. A group commit is of several inputs, and linked to each.
 pub(crate) fn publish(stream: &'static str, messages: &[Message]) -> Span {
-    let Some(first) = messages.first().filter(|_| Late::with(|_| ()).is_some()) else { return Span::none() };
-    let is_alone = Span::current().is_none();
+    let current = Span::current();
+    let (is_alone, is_unrecorded) = (current.is_none(), is_unrecorded(&current));
+    let is_told = |_: &&Message| !is_unrecorded && Late::with(|_| ()).is_some();
+    let Some(first) = messages.first().filter(is_told) else { return Span::none() };
     let causes = messages.iter().filter_map(|message| {
         let (_, value) = message.headers.iter().find(|(name, _)| *name == headers::TRACEPARENT)?;
         value.parse::<Traceparent>().ok()
     });
     let mut causes: Vec<Traceparent> = causes.take(LINKS_MAX).collect();
     causes.dedup();
-    if is_alone && causes.is_empty() {
+    let is_recorded = |cause| Late::with(|late| late.sampling().follows(cause)).unwrap_or(false);
+    if is_alone && !causes.iter().any(is_recorded) {
         return Span::none();
     }
     let destination = destination(first.subject.as_str());
@@ -126,12 +186,14 @@ pub(crate) fn publish(stream: &'static str, messages: &[Message]) -> Span {
     for cause in causes.into_iter().filter(|_| is_alone) {
         span.add_link(cause.remote());
     }
-    span.set_attribute(otel::SYSTEM, SYSTEM);
-    span.set_attribute(otel::OPERATION_NAME, "publish");
-    span.set_attribute(otel::OPERATION_TYPE, "send");
-    span.set_attribute(otel::DESTINATION, stream);
-    span.set_attribute(otel::DESTINATION_TEMPLATE, destination);
-    span.set_attribute(otel::BATCH_COUNT, i64::try_from(messages.len()).unwrap_or(i64::MAX));
+    span.context().span().set_attributes([
+        KeyValue::new(otel::SYSTEM, SYSTEM),
+        KeyValue::new(otel::OPERATION_NAME, "publish"),
+        KeyValue::new(otel::OPERATION_TYPE, "send"),
+        KeyValue::new(otel::DESTINATION, stream),
+        KeyValue::new(otel::DESTINATION_TEMPLATE, destination),
+        KeyValue::new(otel::BATCH_COUNT, i64::try_from(messages.len()).unwrap_or(i64::MAX)),
+    ]);
     span
 }
 
@@ -152,10 +214,49 @@ pub(crate) fn published(span: &Span, error: Option<&PublishError>) {
     }
 }
 
+/// Reads a message of `stream` by its subject: state, or what an earlier run has left. A span where an input is behind it.
+pub(crate) async fn reading<T, E>(
+    stream: &'static str,
+    subject: &Subject,
+    read: impl Future<Output = Result<Option<T>, E>>,
+) -> Result<Option<T>, E> {
+    let current = Span::current();
+    if current.is_none() || is_unrecorded(&current) || Late::with(|_| ()).is_none() {
+        return read.await;
+    }
+    let destination = destination(subject.as_str());
+    let span =
+        tracing::info_span!("get", otel.name = format_args!("get {destination}"), otel.kind = "client",);
+    let result = read.instrument(span.clone()).await;
+    let outcome = match &result {
+        Ok(Some(_)) => "found",
+        Ok(None) => "absent",
+        Err(_) => "unavailable",
+    };
+    let context = span.context();
+    context.span().set_attributes([
+        KeyValue::new(otel::SYSTEM, SYSTEM),
+        KeyValue::new(otel::OPERATION_NAME, "get"),
+        KeyValue::new(otel::OPERATION_TYPE, "receive"),
+        KeyValue::new(otel::DESTINATION, stream),
+        KeyValue::new(otel::DESTINATION_TEMPLATE, destination),
+        KeyValue::new(otel::OUTCOME, outcome),
+    ]);
+    if result.is_err() {
+        context.span().set_attribute(KeyValue::new(otel::ERROR_TYPE, outcome));
+        context.span().set_status(Status::error("no answer"));
+    }
+    result
+}
+
 /// A commit came to this end: from the end of the handler's run, where there was one.
 pub(crate) fn committed(outcome: &'static str) {
+    let current = Span::current();
+    if is_unrecorded(&current) {
+        return;
+    }
     let _ = Late::with(|late| {
-        let input = Span::current().context();
+        let input = current.context();
         let Some(began) = late.take_ran(&input) else { return };
         let attributes = vec![KeyValue::new(otel::OUTCOME, outcome)];
         late.tell(Over { name: "commit".into(), began, attributes }, &input);
@@ -204,7 +305,8 @@ pub(crate) fn request(route: &'static str, parent: Option<&Traceparent>) -> Span
         trace_id = tracing::field::Empty,
     );
     if let Some(parent) = parent {
-        follow(&span, parent);
+        // Where spans are not exported there is none to follow from.
+        let _ = span.set_parent(Context::new().with_remote_span_context(parent.remote()));
     }
     span.set_attribute(otel::HTTP_METHOD, "POST");
     span.set_attribute(otel::HTTP_ROUTE, route);
@@ -218,16 +320,21 @@ pub(crate) fn traceparent(span: &Span) -> Option<Traceparent> {
 
 /// The span that is open here has come to this end.
 pub(crate) fn finish(disposition: &Disposition) {
-    let span = Span::current();
-    span.set_attribute(otel::OUTCOME, disposition.outcome());
+    let current = Span::current();
+    if is_unrecorded(&current) {
+        return;
+    }
+    let context = current.context();
+    let span = context.span();
+    span.set_attribute(KeyValue::new(otel::OUTCOME, disposition.outcome()));
     // A run that committed nothing leaves nothing behind.
-    let _ = Late::with(|late| late.take_ran(&span.context()));
+    let _ = Late::with(|late| late.take_ran(&context));
     let (kind, error) = match disposition {
         Disposition::Ack { .. } | Disposition::Release { .. } => return,
         Disposition::Retry { error, .. } => ("retry", error),
         Disposition::DeadLetter { reason, error } => (reason.code(), error),
     };
-    span.set_attribute(otel::ERROR_TYPE, kind);
+    span.set_attribute(KeyValue::new(otel::ERROR_TYPE, kind));
     span.set_status(Status::error(error.clone()));
 }
 
@@ -238,31 +345,6 @@ pub(crate) fn answered(span: &Span, status: u16) {
         span.set_attribute(otel::ERROR_TYPE, status.to_string());
         span.set_status(Status::error(""));
     }
-}
-
-fn described(terms: &Terms, inbound: &Inbound) -> Span {
-    let envelope = &inbound.input.envelope;
-    let aggregate = terms
-        .listens_to
-        .iter()
-        .find(|kind| kind.name == envelope.kind)
-        .map_or("aggregate", |kind| kind.aggregate);
-    tracing::info_span!(
-        "process",
-        otel.name = format_args!("process {}", template(terms, &envelope.kind)),
-        otel.kind = "consumer",
-        aggregate,
-        aggregate_id = envelope.aggregate_id,
-        event_id = envelope.id,
-        event_type = envelope.kind,
-        trace_id = envelope.trace_id,
-        attempt = inbound.input.attempt,
-    )
-}
-
-/// Makes `parent` the parent of `span`, or tells that spans are not exported here.
-fn follow(span: &Span, parent: &Traceparent) -> bool {
-    span.set_parent(Context::new().with_remote_span_context(parent.remote())).is_ok()
 }
 
 /// The first two tokens of a subject, which are few: a type, or what of which function.

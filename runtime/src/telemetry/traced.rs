@@ -39,6 +39,9 @@ impl Invoke for Traced {
 
 fn observed<T: Send + 'static>(run: Running<'_, T>) -> Running<'_, T> {
     let input = tracing::Span::current();
+    if spans::is_unrecorded(&input) {
+        return run;
+    }
     let span = spans::run();
     Box::pin(async move {
         let result = run.instrument(span.clone()).await;

@@ -44,6 +44,11 @@ impl Traceparent {
         format!("{:032x}", self.trace_id)
     }
 
+    /// Whether whoever made it records the trace.
+    pub(crate) const fn is_sampled(&self) -> bool {
+        self.sampled
+    }
+
     /// As the parent, somewhere else, of a span here.
     pub(crate) fn remote(&self) -> SpanContext {
         SpanContext::new(

@@ -1,7 +1,10 @@
 //! Traces: spans on their way to a collector, over OTLP/HTTP. Whatever the collector does costs spans and nothing else.
 
 mod queue;
+pub(crate) mod sampling;
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -11,11 +14,12 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{ExporterBuildError, Protocol, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData, SpanExporter, Tracer};
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter, Tracer};
 use tokio::sync::oneshot;
 
 use crate::telemetry::names;
 use crate::telemetry::traces::queue::{Queue, Waiting};
+use crate::telemetry::traces::sampling::Sampling;
 use crate::{Environment, Terms};
 
 /// How long the last spans may take to get out when the process stops.
@@ -31,41 +35,44 @@ const QUEUE_MAX: usize = 2048;
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Where spans go.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// The collector's URL for traces, or nothing if spans are not exported.
     endpoint: Option<String>,
     service: Option<String>,
     export_limit: Duration,
     queue_max: usize,
-    /// What the SDK makes of the same variables for a trace that begins here.
-    root: Root,
+    sampling: Sampling,
+    by: By,
 }
 
-/// Which of the traces that begin here are recorded.
+/// How an input's span follows from the one that made the event.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Root {
-    All,
-    None,
-    Share(f64),
+enum By {
+    /// As its child: one trace for all that follows from an order.
+    Parent,
+    /// By a link: a trace for each input.
+    Link,
 }
 
-impl Root {
-    fn of(sampler: &str, share: &str) -> Self {
-        match sampler {
-            "always_off" | "parentbased_always_off" => Self::None,
-            // The SDK takes all where it is not told how many, and says so.
-            "traceidratio" | "parentbased_traceidratio" => share.parse().map_or(Self::All, Self::Share),
-            _ => Self::All,
+impl FromStr for By {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "parent" => Ok(Self::Parent),
+            "link" => Ok(Self::Link),
+            _ => Err("it is parent or link"),
         }
     }
+}
 
-    const fn sampler(self) -> Sampler {
-        match self {
-            Self::All => Sampler::AlwaysOn,
-            Self::None => Sampler::AlwaysOff,
-            Self::Share(share) => Sampler::TraceIdRatioBased(share),
-        }
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Parent => "parent",
+            Self::Link => "link",
+        })
     }
 }
 
@@ -88,7 +95,12 @@ impl Settings {
             env.parsed_or("OTEL_EXPORTER_OTLP_TIMEOUT", EXPORT_LIMIT_MS, "longest export, in ms");
         let own_of = |name| env.of_others(name).unwrap_or_default();
         let queue_max = own_of("OTEL_BSP_MAX_QUEUE_SIZE").parse().unwrap_or(QUEUE_MAX);
-        let root = Root::of(&own_of("OTEL_TRACES_SAMPLER"), &own_of("OTEL_TRACES_SAMPLER_ARG"));
+        let sampling = Sampling::of(&own_of("OTEL_TRACES_SAMPLER"), &own_of("OTEL_TRACES_SAMPLER_ARG"));
+        let by = env.parsed_or(
+            "JETLAG_TRACES_BY",
+            By::Parent,
+            "parent: one trace for an order; link: one for each input, linked to what it follows from",
+        );
         let off = disabled.eq_ignore_ascii_case("true") || exporter == "none";
         let endpoint = own.or_else(|| base.map(|base| format!("{}/v1/traces", base.trim_end_matches('/'))));
         Self {
@@ -96,7 +108,8 @@ impl Settings {
             service,
             export_limit: Duration::from_millis(export_limit_ms),
             queue_max: queue_max.max(1),
-            root,
+            sampling,
+            by,
         }
     }
 }
@@ -118,7 +131,8 @@ pub(crate) enum NoTraces {
 /// The export of spans.
 pub(crate) struct Export {
     provider: SdkTracerProvider,
-    root: Sampler,
+    sampling: Sampling,
+    by: By,
 }
 
 impl Export {
@@ -136,7 +150,7 @@ impl Export {
         let queue = Queue::new(exporter, waiting, settings.queue_max);
         let provider =
             SdkTracerProvider::builder().with_span_processor(queue).with_resource(resource).build();
-        Ok(Some(Self { provider, root: settings.root.sampler() }))
+        Ok(Some(Self { provider, sampling: settings.sampling, by: settings.by }))
     }
 
     fn exporter(endpoint: &str, limit: Duration) -> Result<opentelemetry_otlp::SpanExporter, NoTraces> {
@@ -154,9 +168,14 @@ impl Export {
         self.provider.tracer("jetlag")
     }
 
-    /// Decides of traces that begin here.
-    pub(crate) const fn root(&self) -> &Sampler {
-        &self.root
+    /// Which traces are recorded.
+    pub(crate) fn sampling(&self) -> Sampling {
+        self.sampling.clone()
+    }
+
+    /// Whether each input begins a trace of its own.
+    pub(crate) fn is_by_link(&self) -> bool {
+        self.by == By::Link
     }
 
     /// Sends what is left, within [`FLUSH_LIMIT`].

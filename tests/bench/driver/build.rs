@@ -13,13 +13,19 @@ use crate::sides::{Built, SERVICES, root};
 const OF_PACKAGE: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
 
 /// Builds what is not built, if it `is_wanted`, and finds or fetches the broker. `target` is a Rust target, or nothing for
-/// the machine's own.
-pub async fn build(profile: &str, target: Option<&str>, is_wanted: bool) -> Built {
+/// the machine's own. The collector is built if it `is_traced`.
+pub async fn build(profile: &str, target: Option<&str>, is_wanted: bool, is_traced: bool) -> Built {
     let directory = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let go = directory.join("bench");
     std::fs::create_dir_all(&go).expect("a directory for the peers");
     if is_wanted {
-        run(peers(&go), "the Go peers (Go 1.26 or newer is needed)");
+        run(go_build(&go, "tests/bench/peers", "./..."), "the Go peers (Go 1.26 or newer is needed)");
+        if is_traced {
+            run(
+                go_build(&go, "tests/collector", "."),
+                "the OpenTelemetry Collector, which takes minutes at first",
+            );
+        }
         run(programs(profile, target), "the functions and the floors");
     }
     let broker = find(&Places::from_env(None), &Console::stderr()).await;
@@ -30,10 +36,10 @@ pub async fn build(profile: &str, target: Option<&str>, is_wanted: bool) -> Buil
 }
 
 /// Builds what is pinned in go.mod and go.sum, wherever this is checked out.
-fn peers(into: &Path) -> Command {
+fn go_build(into: &Path, module: &str, packages: &str) -> Command {
     let mut go = Command::new("go");
-    go.args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-o"]).arg(into).arg("./...");
-    go.current_dir(root().join("tests/bench/peers")).env("GOWORK", "off");
+    go.args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-o"]).arg(into).arg(packages);
+    go.current_dir(root().join(module)).env("GOWORK", "off");
     go
 }
 

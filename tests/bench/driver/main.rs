@@ -87,6 +87,7 @@ Examples:
   cargo bench-peers --scenario burst,steady --rounds 1        a first look
   cargo bench-peers --side jetlag,floor --scenario burst -o json
   cargo bench-peers --side jetlag --scenario burst --rounds 1 --record profiles
+  cargo bench-peers --scenario traced --rounds 3              what traces cost
   cargo bench-peers --scenario burst,backlog,aggregates --side jetlag,floor --rounds 1 --limit-s 1800
 
 Exit codes: 0 all runs were good; 1 an order was lost or doubled, or a side did not run; 2 the command line is not
@@ -137,7 +138,8 @@ async fn compare(options: &Options) -> ExitCode {
         eprintln!("half of a burst needs one: add the scenario {}", SCENARIOS[0].name);
         return ExitCode::from(2);
     }
-    let built = build::build(&options.profile, options.target.as_deref(), !options.no_build).await;
+    let is_traced = scenarios.iter().any(|scenario| scenario.traced);
+    let built = build::build(&options.profile, options.target.as_deref(), !options.no_build, is_traced).await;
     if options.build_only {
         return ExitCode::SUCCESS;
     }
@@ -155,7 +157,7 @@ async fn compare(options: &Options) -> ExitCode {
     let mut runs = Vec::new();
     for scenario in &scenarios {
         for round in 1..=options.rounds {
-            for side in sides.iter().filter(|side| scenario.only.is_none_or(|only| only == side.name)) {
+            for side in sides.iter().filter(|side| side.belongs_to(scenario)) {
                 let load = load_of(options, scenario, side, &runs);
                 runs.push(once(options, scenario, side, &built, round as usize, load).await);
             }

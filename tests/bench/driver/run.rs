@@ -267,6 +267,13 @@ impl<'s> Setting<'s> {
             env.insert("NOTIFY_URL", format!("http://{at}/notify"));
             companions.extend([gateway, receiver]);
         }
+        if let Some(share) = side.sampled {
+            let (collector, at) = collector(built, directory).await;
+            env.insert("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{at}"));
+            env.insert("OTEL_TRACES_SAMPLER", "parentbased_traceidratio".to_owned());
+            env.insert("OTEL_TRACES_SAMPLER_ARG", share.to_owned());
+            companions.push(collector);
+        }
         Self { side, scenario, built, directory, broker, companions, env }
     }
 
@@ -412,6 +419,26 @@ async fn companion(name: &str, built: &Built, directory: &Path) -> (Process, Str
     let arguments = ["--listen".to_owned(), at.clone()];
     let process = Process::start(name, &built.rust.join(name), &arguments, &BTreeMap::new(), directory);
     until(name, async || tokio::net::TcpStream::connect(&at).await.ok()).await;
+    (process, at)
+}
+
+/// Starts a collector that reads every span and keeps none; gives its address.
+async fn collector(built: &Built, directory: &Path) -> (Process, String) {
+    let at = format!("127.0.0.1:{}", free_port());
+    let configuration = json!({
+        "receivers": {"otlp": {"protocols": {"http": {"endpoint": at}}}},
+        "exporters": {"nop": {}},
+        "service": {
+            "telemetry": {"metrics": {"level": "none"}},
+            "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["nop"]}},
+        },
+    });
+    // JSON is YAML.
+    let file = directory.join("collector.yaml");
+    std::fs::write(&file, configuration.to_string()).expect("a directory");
+    let arguments = ["--config".to_owned(), format!("file:{}", file.display())];
+    let process = Process::start("collector", &built.collector(), &arguments, &BTreeMap::new(), directory);
+    until("collector", async || tokio::net::TcpStream::connect(&at).await.ok()).await;
     (process, at)
 }
 

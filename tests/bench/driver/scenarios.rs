@@ -16,6 +16,8 @@ pub struct Scenario {
     pub lines: usize,
     pub watched: Watched,
     pub only: Option<&'static str>,
+    /// Whether the sides that export traces take part, and the same without; nobody else does then.
+    pub traced: bool,
     /// How many other aggregates the stream has an event of, before anything starts.
     pub aggregates: usize,
     /// Whether it runs only when it is asked for: it takes long.
@@ -55,6 +57,7 @@ const PLAIN: Scenario = Scenario {
     lines: 2,
     watched: Watched::Throughput,
     only: None,
+    traced: false,
     aggregates: 0,
     on_demand: false,
 };
@@ -126,6 +129,13 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "aggregates",
         about: "as burst; the stream has events of a million other aggregates",
         aggregates: 1_000_000,
+        on_demand: true,
+        ..PLAIN
+    },
+    Scenario {
+        name: "traced",
+        about: "as burst; a collector of OpenTelemetry takes no traces, one of a hundred, and all",
+        traced: true,
         on_demand: true,
         ..PLAIN
     },

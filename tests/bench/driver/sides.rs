@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::scenarios::Scenario;
+
 /// The steps of the pipeline, in their order, with the types of event that they are given and make.
 pub const SERVICES: [Service; 5] = [
     Service { name: "inventory", input: "orders.placed", output: "inventory.reserved" },
@@ -45,6 +47,8 @@ pub struct Side {
     pub confirmed: &'static str,
     /// The streams that must have nothing left, with the consumers that must be there before the start.
     pub streams: &'static [(&'static str, usize)],
+    /// The share of the traces that it exports, as OpenTelemetry's sampler is told it; nothing, if it exports none.
+    pub sampled: Option<&'static str>,
 }
 
 /// Where its five programs are.
@@ -59,6 +63,24 @@ pub enum Program {
 }
 
 const EVENTS: &[(&str, usize)] = &[("EVENTS", 5)];
+
+const JETLAG: Side = Side {
+    name: "jetlag",
+    promises: [
+        "Rust, Jetlag",
+        "no effect for 24 h,|by expectation",
+        "scheduled in the broker,|5 attempts",
+        "dead letter",
+        "breaker of all processes",
+        "one at a time",
+        "Prometheus, traces,|a copy for the audit",
+    ],
+    program: Program::Rust("same"),
+    placed: "orders.placed.{order}.{event}",
+    confirmed: "orders.confirmed.>",
+    streams: &[("EVENTS", 5), ("RETRY", 5)],
+    sampled: None,
+};
 
 /// All sides, in the order in which they run.
 pub const SIDES: &[Side] = &[
@@ -77,6 +99,7 @@ pub const SIDES: &[Side] = &[
         placed: "orders.placed",
         confirmed: "orders.confirmed",
         streams: EVENTS,
+        sampled: None,
     },
     Side {
         name: "handwritten",
@@ -93,6 +116,7 @@ pub const SIDES: &[Side] = &[
         placed: "orders.placed",
         confirmed: "orders.confirmed",
         streams: EVENTS,
+        sampled: None,
     },
     Side {
         name: "floor",
@@ -109,6 +133,7 @@ pub const SIDES: &[Side] = &[
         placed: "orders.placed",
         confirmed: "orders.confirmed",
         streams: EVENTS,
+        sampled: None,
     },
     Side {
         name: "wire",
@@ -125,23 +150,11 @@ pub const SIDES: &[Side] = &[
         placed: "orders.placed",
         confirmed: "orders.confirmed",
         streams: EVENTS,
+        sampled: None,
     },
-    Side {
-        name: "jetlag",
-        promises: [
-            "Rust, Jetlag",
-            "no effect for 24 h,|by expectation",
-            "scheduled in the broker,|5 attempts",
-            "dead letter",
-            "breaker of all processes",
-            "one at a time",
-            "Prometheus, traces,|a copy for the audit",
-        ],
-        program: Program::Rust("same"),
-        placed: "orders.placed.{order}.{event}",
-        confirmed: "orders.confirmed.>",
-        streams: &[("EVENTS", 5), ("RETRY", 5)],
-    },
+    JETLAG,
+    Side { name: "jetlag 1%", sampled: Some("0.01"), ..JETLAG },
+    Side { name: "jetlag 100%", sampled: Some("1"), ..JETLAG },
     Side {
         name: "jetlag shop",
         promises: [
@@ -157,10 +170,17 @@ pub const SIDES: &[Side] = &[
         placed: "orders.placed",
         confirmed: "orders.confirmed.>",
         streams: &[("EVENTS", 4), ("AUDIT", 1), ("INTAKE", 2), ("RETRY", 4)],
+        sampled: None,
     },
 ];
 
 impl Side {
+    /// Whether it takes part in `scenario`.
+    pub fn belongs_to(&self, scenario: &Scenario) -> bool {
+        let is_kind = if scenario.traced { self.program == JETLAG.program } else { self.sampled.is_none() };
+        is_kind && scenario.only.is_none_or(|only| only == self.name)
+    }
+
     /// The program of one service.
     pub fn path(&self, service: &str, built: &Built) -> PathBuf {
         match self.program {
@@ -189,6 +209,11 @@ pub struct Built {
 }
 
 impl Built {
+    /// The OpenTelemetry Collector.
+    pub fn collector(&self) -> PathBuf {
+        self.go.join("collector")
+    }
+
     pub fn generator(&self) -> PathBuf {
         self.go.join("generator")
     }

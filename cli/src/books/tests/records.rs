@@ -19,7 +19,7 @@ fn books_that_add_up_have_no_findings_and_all_the_facts() {
     assert_eq!((books.audit.entries, books.audit.copied, books.audit.checkpoints), (17, 17, 1));
     // Placed at sequence 2, confirmed at 5; 7 and 9; 11 and 15: ten milliseconds each.
     let pace = books.pace.unwrap();
-    assert_eq!((pace.orders, pace.p50_ms, pace.p99_ms, pace.span_ms), (3, 30, 40, 130));
+    assert_eq!((pace.orders, pace.p50_ms, pace.p99_ms, pace.span_ms, pace.in_time), (3, 30, 40, 130, 3));
 }
 
 #[test]

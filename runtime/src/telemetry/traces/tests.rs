@@ -51,17 +51,30 @@ async fn collector() -> (String, Received) {
     (endpoint, received)
 }
 
-fn export(endpoint: &str, export_limit: Duration) -> Export {
-    let endpoint = Some(endpoint.into());
-    let settings = Settings { endpoint, service: None, export_limit, queue_max: QUEUE_MAX, root: Root::All };
+fn settings(endpoint: &str) -> Settings {
+    let (endpoint, export_limit) = (Some(endpoint.into()), Duration::from_secs(5));
+    let sampling = Sampling::of("", "");
+    Settings { endpoint, service: None, export_limit, queue_max: QUEUE_MAX, sampling, by: By::Parent }
+}
+
+fn export_as(settings: Settings) -> Export {
     Export::new(&CONTRACT.terms(), settings).unwrap().unwrap()
+}
+
+fn export(endpoint: &str, export_limit: Duration) -> Export {
+    export_as(Settings { export_limit, ..settings(endpoint) })
 }
 
 /// Handles one order, which came with `traceparent`, and gives the broker and the attempt's own traceparent.
 async fn handle(traceparent: Option<&str>, reject: bool) -> (Arc<Memory>, Option<String>) {
+    handle_by(traceparent, reject, || ()).await
+}
+
+async fn handle_by(traceparent: Option<&str>, reject: bool, handler: fn()) -> (Arc<Memory>, Option<String>) {
     let seen = Arc::new(Mutex::new(None));
     let into = Arc::clone(&seen);
     let (broker, engine) = double::engine(move |(): &(), event: Event<OrderPlaced>| {
+        handler();
         *into.lock().unwrap() = event.traceparent().map(str::to_owned);
         let outcome = if reject {
             Err(Failure::reject("nobody sells that"))
@@ -143,6 +156,29 @@ async fn a_failed_span_says_why_and_an_event_that_names_another_trace_keeps_its_
 }
 
 #[tokio::test]
+async fn by_link_an_input_begins_a_trace_of_its_own_that_leads_to_what_it_follows_from() {
+    let (endpoint, received) = collector().await;
+    let export = export_as(Settings { by: By::Link, ..settings(&endpoint) });
+    let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(spans_to(&export)));
+    let (broker, handled_under) = handle(Some(PARENT), false).await;
+    drop(guard);
+    export.stop().await;
+    let received = received.lock().unwrap();
+    let [wait, span] = received[0].resource_spans[0].scope_spans[0].spans.as_slice() else { panic!() };
+    assert!(span.parent_span_id.is_empty() && hex(&span.trace_id) != "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!(hex(&span.links[0].trace_id), "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!((&wait.trace_id, &wait.parent_span_id), (&span.trace_id, &span.span_id));
+    // By this the traces of one order are found.
+    assert_eq!(attribute(&span.attributes, "trace_id"), "0af7651916cd43dd8448eb211c80319c");
+    let own = format!("00-{}-{}-01", hex(&span.trace_id), hex(&span.span_id));
+    assert_eq!(handled_under.as_deref(), Some(own.as_str()));
+    assert_eq!(broker.events("orders.seen")[0].header("traceparent"), Some(own.as_str()));
+    let mut env = Environment::of([("JETLAG_TRACES_BY", "both")]);
+    Settings::read(&mut env);
+    assert!(env.faults()[0].contains("JETLAG_TRACES_BY"), "{:?}", env.faults());
+}
+
+#[tokio::test]
 async fn without_a_collector_the_trace_goes_on_all_the_same() {
     let (broker, handled_under) = handle(Some(PARENT), false).await;
     assert_eq!(handled_under.as_deref(), Some(PARENT));
@@ -171,10 +207,9 @@ async fn a_collector_that_never_answers_costs_spans_and_neither_the_event_nor_th
 #[tokio::test]
 async fn spans_that_find_no_place_while_the_collector_hangs_are_counted_and_cost_no_event() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = Some(format!("http://{}/v1/traces", listener.local_addr().unwrap()));
+    let endpoint = format!("http://{}/v1/traces", listener.local_addr().unwrap());
     let export_limit = Duration::from_secs(60);
-    let settings = Settings { endpoint, service: None, export_limit, queue_max: 3, root: Root::All };
-    let export = Export::new(&CONTRACT.terms(), settings).unwrap().unwrap();
+    let export = export_as(Settings { export_limit, queue_max: 3, ..settings(&endpoint) });
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let counting = metrics::set_default_local_recorder(&recorder);
     let subscriber = tracing_subscriber::registry().with(spans_to(&export));
@@ -192,19 +227,24 @@ async fn spans_that_find_no_place_while_the_collector_hangs_are_counted_and_cost
 
 #[tokio::test]
 async fn a_trace_that_begins_with_an_event_from_outside_is_sampled_like_any_other() {
-    for (root, spans) in [(Root::All, 2), (Root::None, 0), (Root::Share(0.0), 0)] {
+    // Its wait, its handling, and what the handler opens within: one in another.
+    let unsampled = PARENT.replace("-01", "-00");
+    for (sampler, traceparent, spans) in [
+        ("", None, 4),
+        ("parentbased_always_off", None, 0),
+        ("parentbased_traceidratio", None, 0),
+        ("", Some(unsampled.as_str()), 0),
+    ] {
         let (endpoint, received) = collector().await;
-        let export_limit = Duration::from_secs(5);
-        let settings =
-            Settings { endpoint: Some(endpoint), service: None, export_limit, queue_max: QUEUE_MAX, root };
-        let export = Export::new(&CONTRACT.terms(), settings).unwrap().unwrap();
+        let export = export_as(Settings { sampling: Sampling::of(sampler, "0"), ..settings(&endpoint) });
         let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(spans_to(&export)));
-        let (broker, _) = handle(None, false).await;
+        let of_its_own = || tracing::info_span!("outer").in_scope(|| drop(tracing::info_span!("inner")));
+        let (broker, _) = handle_by(traceparent, false, of_its_own).await;
         drop(guard);
         export.stop().await;
         let sent = received.lock().unwrap();
         let sent = sent.iter().flat_map(|request| &request.resource_spans).flat_map(|one| &one.scope_spans);
-        assert_eq!(sent.map(|scope| scope.spans.len()).sum::<usize>(), spans, "{root:?}");
+        assert_eq!(sent.map(|scope| scope.spans.len()).sum::<usize>(), spans, "{sampler} {traceparent:?}");
         // Whoever comes next decides the same.
         let flag = if spans > 0 { "-01" } else { "-00" };
         let header = broker.events("orders.seen")[0].header("traceparent").unwrap().to_owned();

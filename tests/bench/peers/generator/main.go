@@ -49,7 +49,8 @@ func order(i int) (id, event string, body []byte) {
 		}
 		fmt.Fprintf(&b, `{"sku":"SKU-%05d","quantity":%d,"price":%d.25}`, (i+l*7919)%*skus, 1+l%2, 10+i%400)
 	}
-	fmt.Fprintf(&b, `]},"timestamp":"%s","trace_id":"4bf92f3577b34da6a3ce%012d"}`, time.Now().UTC().Format(time.RFC3339Nano), i)
+	// Spread evenly, as ids are: a sampler takes its share of them.
+	fmt.Fprintf(&b, `]},"timestamp":"%s","trace_id":"4bf92f3577b34da6%016x"}`, time.Now().UTC().Format(time.RFC3339Nano), uint64(i+1)*0x9e3779b97f4a7c15)
 	return id, event, b.Bytes()
 }
 
