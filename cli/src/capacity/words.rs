@@ -53,7 +53,7 @@ impl Plan {
         let _ = writeln!(text, "\nfunction       inputs/s  processes  runs at a time  a run may take");
         for function in &self.functions {
             let Running { processes_max, together_max, may_take_ms, takes_ms, busy, .. } = function;
-            let may = may_take_ms.map_or_else(|| "-".into(), |ms| time(Duration::from_millis(ms)));
+            let may = may_take_ms.map_or_else(|| "-".into(), |ms| format!("{} ms", grouped(ms)));
             let _ = write!(
                 text,
                 "  {:<12} {:>8} {processes_max:>10} {:>15}  {may}",
