@@ -6,6 +6,7 @@ compile_error!("jetlag supervises processes by Unix signals and process groups; 
 pub mod app;
 pub mod books;
 pub mod broker;
+pub mod capacity;
 pub mod commands;
 pub mod console;
 pub mod demo;

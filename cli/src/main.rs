@@ -8,6 +8,7 @@ use jetlag_cli::commands::check::Check;
 use jetlag_cli::commands::completions::Completions;
 use jetlag_cli::commands::demo::Demo;
 use jetlag_cli::commands::dlq::Dlq;
+use jetlag_cli::commands::doctor::Doctor;
 use jetlag_cli::commands::invoke::Invoke;
 use jetlag_cli::commands::lint::Lint;
 use jetlag_cli::commands::man::Man;
@@ -50,6 +51,7 @@ enum Command {
     Rescue(Rescue),
     Check(Check),
     Lint(Lint),
+    Doctor(Doctor),
     Manifests(Manifests),
     Provision(Provision),
     Completions(Completions),
@@ -72,6 +74,7 @@ Examples:
   jetlag audit verify                                    that nothing in the trail was changed or removed
   jetlag manifests                                       write what Kubernetes and KEDA need
   jetlag lint keda/base                                  what would go wrong with it, before it does
+  jetlag doctor --rate 167/s                             what such a rate asks of the broker, and whether it fits
   jetlag help up                                         everything about one command
 
 Results go to standard output, everything else to standard error.";
@@ -98,6 +101,7 @@ async fn main() -> ExitCode {
         Command::Audit(audit) => audit.run(console).await,
         Command::Check(check) => check.run(console).await,
         Command::Lint(lint) => lint.run(console).await,
+        Command::Doctor(doctor) => doctor.run(console).await,
         Command::Manifests(manifests) => manifests.run(console).await,
         Command::Provision(provision) => provision.run(console).await,
         Command::Rescue(rescue) => rescue.run(console).await,

@@ -16,7 +16,7 @@ pub struct Server {
     /// Where it listens, on 127.0.0.1.
     pub port: u16,
     log: PathBuf,
-    _child: Child,
+    child: Child,
 }
 
 /// A user of the server, in the form of its `CONNECT`.
@@ -46,12 +46,29 @@ impl Server {
         std::fs::write(&configuration, text).unwrap();
         let mut command = Command::new(binary);
         let child = logged(command.arg("-c").arg(configuration).envs(env.iter().cloned()), &log);
-        let server = Self { port, log, _child: child };
+        let server = Self { port, log, child };
         until(&format!("nats-server that talks: {}", server.log()), async || {
             server.log().contains("Server is ready").then_some(())
         })
         .await;
         server
+    }
+
+    /// The number of its process.
+    ///
+    /// # Panics
+    /// It has ended.
+    pub fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// Kills it, and waits until it is gone: another one can then be started in its place.
+    ///
+    /// # Panics
+    /// It cannot be killed.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+        let _ = std::fs::remove_file(&self.log);
     }
 
     /// What it has written down.

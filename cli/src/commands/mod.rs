@@ -6,6 +6,7 @@ pub mod completions;
 mod contracted;
 pub mod demo;
 pub mod dlq;
+pub mod doctor;
 pub mod invoke;
 mod launch;
 pub mod lint;

@@ -5,6 +5,7 @@
 
 mod broker;
 mod check;
+mod doctor;
 mod invoke;
 mod letters;
 mod lint;

@@ -191,7 +191,8 @@ async fn looks_and_mends(place: &Place, case: &Case) {
         place.publish(case, &subject, &[], &advisory).await;
     }
     let manifest = place.shop.manifest();
-    let commands: [&[&str]; 4] = [
+    let commands: [&[&str]; 5] = [
+        &["doctor", "--rate", "1/d", "--look", "--app", manifest.to_str().unwrap()],
         &["trail", "S-1"],
         &["audit", "verify"],
         &["check", "--repair", "--app", manifest.to_str().unwrap()],

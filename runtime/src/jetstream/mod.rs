@@ -1,5 +1,6 @@
 //! The broker edge: the only place that imports the broker's client.
 
+mod account;
 mod api;
 mod archive;
 mod broker;
@@ -22,6 +23,7 @@ mod taking;
 mod unreadable;
 mod user;
 
+pub use account::AccountFacts;
 pub(crate) use broker::JetStream;
 pub use check::{Difference, LetterMissing, Unanswered};
 #[cfg(feature = "testing")]

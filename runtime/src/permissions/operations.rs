@@ -108,6 +108,7 @@ fn operator(functions: &[Description]) -> Permissions {
         user.may_publish(format!("$JS.API.STREAM.INFO.{}", stream.name), SEE_STREAM);
         user.may_publish(format!("$JS.API.DIRECT.GET.{}", stream.name), "read the stream");
     }
+    user.may_publish("$JS.API.INFO", "see how much the account may store");
     // Whether anything is admitted is asked for all.
     user.may_publish(format!("$JS.API.STREAM.INFO.{INTAKE}"), SEE_STREAM);
     for stream in [EVENTS, RETRY, AUDIT, INTAKE] {

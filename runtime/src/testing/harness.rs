@@ -1,5 +1,9 @@
 //! One function on a broker in memory, one input at a time: the production core from delivery to answer.
 
+mod load;
+
+pub use load::Delivered;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

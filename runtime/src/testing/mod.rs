@@ -20,7 +20,7 @@ mod world;
 
 pub use death::end_process;
 pub use dice::Dice;
-pub use harness::{Harness, harness};
+pub use harness::{Delivered, Harness, harness};
 pub use letter::DeadLetter;
 pub use outcome::{Emitted, Outcome};
 pub use simulate::{Simulated, simulate};
