@@ -1,5 +1,9 @@
 //! A serverless-style function runtime on NATS JetStream.
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod contract;
 mod core;
 mod dead_letter;

@@ -25,7 +25,7 @@ use crate::telemetry::traced::Traced;
 use crate::telemetry::{self, Telemetry};
 use crate::topology::{self, Sizing, Topology};
 use crate::watch::{BROKER, CONSUMERS, look_for_unreadable, watch, watch_room};
-use crate::{Breaker, Description, Source, Terms, Trigger};
+use crate::{Breaker, Description, Durability, Source, Terms, Trigger};
 
 /// How long what is under way may take after SIGTERM.
 pub const DRAIN_MAX: Duration = Duration::from_secs(30);
@@ -56,6 +56,7 @@ pub(crate) struct Settings {
     trigger: Trigger,
     provision: bool,
     breaker: Option<Breaker>,
+    durability: Durability,
     telemetry: telemetry::Settings,
 }
 
@@ -77,8 +78,13 @@ impl Settings {
             "make streams and consumers that are missing: true or false",
         );
         let breaker = terms.breaker.map(|breaker| breaker_from_env(env, breaker));
+        let durability = env.parsed_or(
+            "JETLAG_DURABILITY",
+            terms.durability,
+            "always where the broker syncs every write to disk, so that commits share their syncs; else default",
+        );
         let telemetry = telemetry::Settings::read(env);
-        Self { connection, port, trigger, provision, breaker, telemetry }
+        Self { connection, port, trigger, provision, breaker, durability, telemetry }
     }
 }
 
@@ -137,7 +143,8 @@ pub(crate) fn run(
     ways: Ways,
 ) -> ExitCode {
     bindings.terms.breaker = settings.breaker;
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    bindings.terms.durability = settings.durability;
+    let runtime = match threads().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             say(&format!("{}: cannot start: {error}", description.name));
@@ -161,6 +168,16 @@ pub(crate) fn run(
     });
     runtime.shutdown_timeout(FLUSH_MAX);
     code
+}
+
+/// One thread for inputs unless tokio's own variable says otherwise: a function waits far more than it computes, and what
+/// is handed from thread to thread costs a wake-up each time. Where one thread is not enough there are more processes.
+fn threads() -> tokio::runtime::Builder {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
+        builder.worker_threads(1);
+    }
+    builder
 }
 
 impl Fatal {
@@ -452,6 +469,19 @@ mod tests {
         assert_eq!(settings([("", ""), ("", "")], &terms), (terms.breaker, 0));
         assert_eq!(settings(set, &without), (None, 0));
         assert_eq!(settings([("JETLAG_BREAKER_OPEN_MS", "0"), ("", "")], &terms).1, 1);
+    }
+
+    #[test]
+    fn whoever_runs_the_broker_says_how_it_syncs() {
+        const CONTRACT: crate::Contract<crate::AnyEvent, crate::Nothing> =
+            crate::Contract::new("till", "Charges.");
+        let durability = |said: &str| {
+            let mut env = Environment::of([("JETLAG_DURABILITY", said)]);
+            (Settings::from_env(&mut env, &CONTRACT.terms()).durability, env.faults().len())
+        };
+        assert_eq!(durability("always"), (Durability::Always, 0));
+        assert_eq!(durability("default"), (Durability::Default, 0));
+        assert_eq!(durability("never").1, 1);
     }
 
     #[test]
