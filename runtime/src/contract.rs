@@ -1,6 +1,8 @@
 //! The contract: what a function is to the rest of the system, stated once.
 
+use std::fmt;
 use std::marker::PhantomData;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -84,7 +86,8 @@ pub enum Source {
     Audit,
 }
 
-/// What a broker that syncs every write to disk (`sync_interval: always`) means for commits.
+/// What a broker that syncs every write to disk (`sync_interval: always`) means for commits. Operators say it by
+/// `JETLAG_DURABILITY`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Durability {
@@ -92,6 +95,27 @@ pub enum Durability {
     Default,
     /// Every commit is grouped with whatever else is ready, so that they share their syncs.
     Always,
+}
+
+impl FromStr for Durability {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "default" => Ok(Self::Default),
+            "always" => Ok(Self::Always),
+            _ => Err("it must be default or always"),
+        }
+    }
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::Always => "always",
+        })
+    }
 }
 
 /// When a function stops asking a dependency that is down, and when it asks again.

@@ -224,7 +224,7 @@ pub(crate) fn is_type(kind: &str) -> bool {
 /// A moment as RFC 3339 text, as events and logs show it.
 pub fn rfc3339(moment: OffsetDateTime) -> String {
     // Only years beyond 9999 fail, which no clock here reaches.
-    moment.format(&Rfc3339).unwrap_or_else(|_| token::encode(&moment.to_string()))
+    moment.format(&Rfc3339).unwrap_or_else(|_| token::encode(&moment.to_string()).into_owned())
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use crate::endpoint::Endpoint;
 use crate::environment::Environment;
 use crate::handler::{Bindings, Handler, Takes};
 use crate::http::server::Ways;
-use crate::serve::{self, Settings};
+use crate::serve;
+use crate::settings::Settings;
 use crate::view::View;
 use crate::{Contract, Incoming, Outgoing, Terms};
 

@@ -1,5 +1,9 @@
 //! A serverless-style function runtime on NATS JetStream.
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod contract;
 mod core;
 mod dead_letter;
@@ -27,6 +31,7 @@ mod retry;
 mod scaling;
 mod sequel;
 mod serve;
+mod settings;
 mod signals;
 mod sink;
 mod state;

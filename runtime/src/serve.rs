@@ -12,21 +12,20 @@ use tokio_util::task::TaskTracker;
 use crate::core::broker::Stream;
 use crate::core::engine::Engine;
 use crate::core::intake::pull;
-use crate::environment::Environment;
 use crate::failure::chain;
 use crate::function::{EXIT_CONFIG, EXIT_SOFTWARE, say};
 use crate::handler::Bindings;
 use crate::http::server::{self, Site, Ways};
-use crate::jetstream::{ConnectError, Connection, Over, ProvisionError, Session};
+use crate::jetstream::{ConnectError, Over, ProvisionError, Session};
 use crate::permissions::Permissions;
 use crate::readiness::Readiness;
+use crate::settings::Settings;
 use crate::signals::Signals;
-use crate::sink::Sink;
+use crate::telemetry::Telemetry;
 use crate::telemetry::traced::Traced;
-use crate::telemetry::{self, Telemetry};
 use crate::topology::{self, Sizing, Topology};
 use crate::watch::{BROKER, CONSUMERS, look_for_unreadable, watch, watch_room};
-use crate::{Breaker, Description, Source, Terms, Trigger};
+use crate::{Description, Source, Terms};
 
 /// How long what is under way may take after SIGTERM.
 pub const DRAIN_MAX: Duration = Duration::from_secs(30);
@@ -49,61 +48,6 @@ pub(crate) const EXIT_FORCED: u8 = 75;
 
 /// The condition of readiness that holds while work is taken.
 pub(crate) const RUNNING: &str = "running";
-
-/// What the environment says about running a function.
-#[derive(Debug)]
-pub(crate) struct Settings {
-    connection: Connection,
-    /// Where events go instead, if no broker is named.
-    pub(crate) sink: Option<Sink>,
-    port: u16,
-    pub(crate) trigger: Trigger,
-    provision: bool,
-    breaker: Option<Breaker>,
-    telemetry: telemetry::Settings,
-}
-
-impl Settings {
-    pub(crate) fn from_env(env: &mut Environment, terms: &Terms) -> Self {
-        let connection = Connection::from_env(env);
-        let sink = Sink::from_env(env);
-        let port = env.parsed_or("PORT", 8080, "port of HTTP: probes, metrics, endpoints, trigger; 0 is any");
-        let trigger =
-            env.parsed_or("JETLAG_TRIGGER", terms.trigger, "where inputs come from: stream, http or both");
-        if trigger.pulls() && !terms.trigger.pulls() {
-            env.fault(
-                "JETLAG_TRIGGER",
-                "must be http: the contract says so, and there are no consumers to pull from",
-            );
-        }
-        let provision = env.parsed_or(
-            "JETLAG_PROVISION",
-            true,
-            "make streams and consumers that are missing: true or false",
-        );
-        let breaker = terms.breaker.map(|breaker| breaker_from_env(env, breaker));
-        let telemetry = telemetry::Settings::read(env);
-        Self { connection, sink, port, trigger, provision, breaker, telemetry }
-    }
-}
-
-/// The contract's breaker, as the environment has it.
-fn breaker_from_env(env: &mut Environment, contract: Breaker) -> Breaker {
-    let failures = env.parsed_or(
-        "JETLAG_BREAKER_FAILURES",
-        contract.failures,
-        "consecutive outages that the circuit breaker bears; one more opens it",
-    );
-    let open_for_ms = env.parsed_or(
-        "JETLAG_BREAKER_OPEN_MS",
-        u64::try_from(contract.open_for.as_millis()).unwrap_or(u64::MAX),
-        "how long an open circuit breaker waits before one input tries, in milliseconds",
-    );
-    if open_for_ms == 0 {
-        env.fault("JETLAG_BREAKER_OPEN_MS", "must be more than 0");
-    }
-    Breaker::after(failures).open_for(Duration::from_millis(open_for_ms))
-}
 
 /// Why a process ended other than by a signal.
 #[derive(Debug, thiserror::Error)]
@@ -144,7 +88,8 @@ pub(crate) fn run(
     ways: Ways,
 ) -> ExitCode {
     bindings.terms.breaker = settings.breaker;
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    bindings.terms.durability = settings.durability;
+    let runtime = match threads().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             say(&format!("{}: cannot start: {error}", description.name));
@@ -173,6 +118,16 @@ pub(crate) fn run(
     });
     runtime.shutdown_timeout(FLUSH_MAX);
     code
+}
+
+/// One thread for inputs unless tokio's own variable says otherwise: a function waits far more than it computes, and what
+/// is handed from thread to thread costs a wake-up each time. Where one thread is not enough there are more processes.
+fn threads() -> tokio::runtime::Builder {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
+        builder.worker_threads(1);
+    }
+    builder
 }
 
 impl Fatal {
@@ -448,37 +403,12 @@ fn lanes_of(terms: &Terms) -> Vec<(Stream, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Trigger;
 
     #[test]
-    fn the_environment_changes_the_breaker_of_a_contract_that_has_one() {
+    fn who_is_called_over_http_alone_pulls_from_nothing() {
         const CONTRACT: crate::Contract<crate::AnyEvent, crate::Nothing> =
             crate::Contract::new("till", "Charges.");
-        let (without, terms) = (CONTRACT.terms(), CONTRACT.breaker(Breaker::after(5)).terms());
-        let settings = |variables: [(&str, &str); 2], terms: &Terms| {
-            let mut env = Environment::of(variables);
-            (Settings::from_env(&mut env, terms).breaker, env.faults().len())
-        };
-        let set = [("JETLAG_BREAKER_FAILURES", "2"), ("JETLAG_BREAKER_OPEN_MS", "1500")];
-        let breaker = Breaker::after(2).open_for(Duration::from_millis(1500));
-        assert_eq!(settings(set, &terms), (Some(breaker), 0));
-        assert_eq!(settings([("", ""), ("", "")], &terms), (terms.breaker, 0));
-        assert_eq!(settings(set, &without), (None, 0));
-        assert_eq!(settings([("JETLAG_BREAKER_OPEN_MS", "0"), ("", "")], &terms).1, 1);
-    }
-
-    #[test]
-    fn the_contract_says_where_inputs_come_from_and_the_environment_may_say_otherwise() {
-        const CONTRACT: crate::Contract<crate::AnyEvent, crate::Nothing> =
-            crate::Contract::new("till", "Charges.");
-        let trigger = |contract: Trigger, said: Option<&str>| {
-            let mut env = Environment::of([said.map_or(("", ""), |said| ("JETLAG_TRIGGER", said))]);
-            (Settings::from_env(&mut env, &CONTRACT.trigger(contract).terms()).trigger, env.faults().len())
-        };
-        assert_eq!(trigger(Trigger::Both, None), (Trigger::Both, 0));
-        assert_eq!(trigger(Trigger::Both, Some("stream")), (Trigger::Stream, 0));
-        assert_eq!(trigger(Trigger::Stream, Some("http")), (Trigger::Http, 0));
-        assert_eq!(trigger(Trigger::Http, None), (Trigger::Http, 0));
-        assert_eq!(trigger(Trigger::Http, Some("both")).1, 1);
         assert!(lanes_of(&CONTRACT.trigger(Trigger::Http).terms()).is_empty());
         assert_eq!(lanes_of(&CONTRACT.trigger(Trigger::Both).terms()).len(), 2);
     }

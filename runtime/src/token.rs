@@ -1,17 +1,18 @@
 //! One token of a subject, made of user data: exact both ways, and never a dot, a space or a wildcard.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Encodes `text` as a single subject token.
 ///
 /// ASCII letters, digits, `-` and `_` stand for themselves; every other byte of its UTF-8 becomes `%XX` (upper-case
 /// hexadecimal). The empty string is a lone `%`, since a subject may not have an empty token.
-pub(crate) fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> Cow<'_, str> {
     if text.is_empty() {
-        return "%".into();
+        return Cow::Borrowed("%");
     }
     if text.bytes().all(is_plain) {
-        return text.into();
+        return Cow::Borrowed(text);
     }
     let mut token = String::with_capacity(text.len() + 16);
     for byte in text.bytes() {
@@ -22,7 +23,7 @@ pub(crate) fn encode(text: &str) -> String {
             let _ = write!(token, "%{byte:02X}");
         }
     }
-    token
+    Cow::Owned(token)
 }
 
 /// The text that [`encode`] made `token` of, or `None` if `encode` could not have made it.

@@ -120,8 +120,9 @@ async fn take<B: Broker>(
 
 fn start(holding: &Holding, life: impl Future<Output = ()> + Send + 'static) {
     let freed = Arc::clone(&holding.freed);
-    let tasks = holding.tasks.clone();
-    let token = tasks.token();
+    let token = holding.tasks.token();
+    // Tokio moves a task as a whole when it is made and when it ends: a box is moved instead.
+    let life = Box::pin(life);
     tokio::spawn(async move {
         life.await;
         drop(token);
@@ -149,4 +150,21 @@ async fn gather<B: Broker>(
         }
     }
     batch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jetstream::JetStream;
+
+    fn bytes_of<F>(_: impl FnOnce(Arc<Engine<JetStream>>, Delivery<Arc<str>>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_task_of_an_input_is_small() {
+        // What is rare belongs into a box of its own.
+        assert!(bytes_of(live::<JetStream>) <= 4 * 1024, "{}", bytes_of(live::<JetStream>));
+        assert!(bytes_of(admit::<JetStream>) <= 4 * 1024, "{}", bytes_of(admit::<JetStream>));
+    }
 }

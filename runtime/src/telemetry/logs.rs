@@ -124,17 +124,19 @@ fn change<S>(filter: &reload::Handle<Sieve, S>, directives: &str) {
 /// What of `RUST_LOG` there is, with Jetlag's own spans always on: without them an error would not say whose it is.
 pub(crate) struct Sieve {
     filter: EnvFilter,
+    /// Whether spans decide what is logged within them; else the filter need not hear of each span and each poll.
+    asks_spans: bool,
 }
 
 impl Sieve {
     /// The filter that `directives` describe, and what is wrong with them, if anything is.
     pub(crate) fn new(directives: &str) -> (Self, Option<String>) {
         match EnvFilter::try_new(directives) {
-            Ok(filter) => (Self { filter }, None),
+            Ok(filter) => (Self { filter, asks_spans: directives.contains('[') }, None),
             Err(error) => {
                 let fault =
                     format!("RUST_LOG={directives:?} cannot be read ({error}): {DEFAULT_FILTER} is logged");
-                (Self { filter: EnvFilter::new(DEFAULT_FILTER) }, Some(fault))
+                (Self { filter: EnvFilter::new(DEFAULT_FILTER), asks_spans: false }, Some(fault))
             }
         }
     }
@@ -167,23 +169,33 @@ impl<S: Subscriber + for<'l> LookupSpan<'l>> Filter<S> for Sieve {
     }
 
     fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, ctx: Context<'_, S>) {
-        Filter::on_new_span(&self.filter, attributes, id, ctx);
+        if self.asks_spans {
+            Filter::on_new_span(&self.filter, attributes, id, ctx);
+        }
     }
 
     fn on_record(&self, id: &span::Id, values: &span::Record<'_>, ctx: Context<'_, S>) {
-        Filter::on_record(&self.filter, id, values, ctx);
+        if self.asks_spans {
+            Filter::on_record(&self.filter, id, values, ctx);
+        }
     }
 
     fn on_enter(&self, id: &span::Id, ctx: Context<'_, S>) {
-        Filter::on_enter(&self.filter, id, ctx);
+        if self.asks_spans {
+            Filter::on_enter(&self.filter, id, ctx);
+        }
     }
 
     fn on_exit(&self, id: &span::Id, ctx: Context<'_, S>) {
-        Filter::on_exit(&self.filter, id, ctx);
+        if self.asks_spans {
+            Filter::on_exit(&self.filter, id, ctx);
+        }
     }
 
     fn on_close(&self, id: span::Id, ctx: Context<'_, S>) {
-        Filter::on_close(&self.filter, id, ctx);
+        if self.asks_spans {
+            Filter::on_close(&self.filter, id, ctx);
+        }
     }
 }
 

@@ -282,6 +282,9 @@ impl<'s> Setting<'s> {
         env.insert("SERVICE", service.name.to_owned());
         env.insert("IN_SUBJECT", service.input.to_owned());
         env.insert("OUT_SUBJECT", service.output.to_owned());
+        if self.scenario.sync_always {
+            env.insert("JETLAG_DURABILITY", "always".to_owned());
+        }
         Process::start(service.name, &self.side.path(service.name, self.built), &[], &env, self.directory)
     }
 
