@@ -87,6 +87,18 @@
           "secret": false
         },
         {
+          "name": "K_SINK",
+          "about": "where events go as CloudEvents if NATS_URL is not set",
+          "default": "",
+          "secret": false
+        },
+        {
+          "name": "K_CE_OVERRIDES",
+          "about": "attributes that are added to them, as Knative has it",
+          "default": "",
+          "secret": false
+        },
+        {
           "name": "PORT",
           "about": "port of HTTP: probes, metrics, endpoints, trigger; 0 is any",
           "default": "8080",
@@ -102,6 +114,12 @@
           "name": "JETLAG_PROVISION",
           "about": "make streams and consumers that are missing: true or false",
           "default": "true",
+          "secret": false
+        },
+        {
+          "name": "JETLAG_DURABILITY",
+          "about": "always where the broker syncs every write to disk, so that commits share their syncs; else default",
+          "default": "default",
           "secret": false
         },
         {
@@ -144,6 +162,12 @@
           "name": "OTEL_EXPORTER_OTLP_TIMEOUT",
           "about": "longest export, in ms",
           "default": "10000",
+          "secret": false
+        },
+        {
+          "name": "JETLAG_TRACES_BY",
+          "about": "parent: one trace for an order; link: one for each input, linked to what it follows from",
+          "default": "parent",
           "secret": false
         }
       ]
@@ -259,6 +283,18 @@
           "secret": false
         },
         {
+          "name": "K_SINK",
+          "about": "where events go as CloudEvents if NATS_URL is not set",
+          "default": "",
+          "secret": false
+        },
+        {
+          "name": "K_CE_OVERRIDES",
+          "about": "attributes that are added to them, as Knative has it",
+          "default": "",
+          "secret": false
+        },
+        {
           "name": "PORT",
           "about": "port of HTTP: probes, metrics, endpoints, trigger; 0 is any",
           "default": "8080",
@@ -274,6 +310,12 @@
           "name": "JETLAG_PROVISION",
           "about": "make streams and consumers that are missing: true or false",
           "default": "true",
+          "secret": false
+        },
+        {
+          "name": "JETLAG_DURABILITY",
+          "about": "always where the broker syncs every write to disk, so that commits share their syncs; else default",
+          "default": "default",
           "secret": false
         },
         {
@@ -316,6 +358,12 @@
           "name": "OTEL_EXPORTER_OTLP_TIMEOUT",
           "about": "longest export, in ms",
           "default": "10000",
+          "secret": false
+        },
+        {
+          "name": "JETLAG_TRACES_BY",
+          "about": "parent: one trace for an order; link: one for each input, linked to what it follows from",
+          "default": "parent",
           "secret": false
         }
       ]
@@ -405,6 +453,18 @@
           "secret": false
         },
         {
+          "name": "K_SINK",
+          "about": "where events go as CloudEvents if NATS_URL is not set",
+          "default": "",
+          "secret": false
+        },
+        {
+          "name": "K_CE_OVERRIDES",
+          "about": "attributes that are added to them, as Knative has it",
+          "default": "",
+          "secret": false
+        },
+        {
           "name": "PORT",
           "about": "port of HTTP: probes, metrics, endpoints, trigger; 0 is any",
           "default": "8080",
@@ -432,6 +492,12 @@
           "name": "JETLAG_BREAKER_OPEN_MS",
           "about": "how long an open circuit breaker waits before one input tries, in milliseconds",
           "default": "30000",
+          "secret": false
+        },
+        {
+          "name": "JETLAG_DURABILITY",
+          "about": "always where the broker syncs every write to disk, so that commits share their syncs; else default",
+          "default": "default",
           "secret": false
         },
         {
@@ -474,6 +540,12 @@
           "name": "OTEL_EXPORTER_OTLP_TIMEOUT",
           "about": "longest export, in ms",
           "default": "10000",
+          "secret": false
+        },
+        {
+          "name": "JETLAG_TRACES_BY",
+          "about": "parent: one trace for an order; link: one for each input, linked to what it follows from",
+          "default": "parent",
           "secret": false
         },
         {
@@ -605,6 +677,18 @@
           "secret": false
         },
         {
+          "name": "K_SINK",
+          "about": "where events go as CloudEvents if NATS_URL is not set",
+          "default": "",
+          "secret": false
+        },
+        {
+          "name": "K_CE_OVERRIDES",
+          "about": "attributes that are added to them, as Knative has it",
+          "default": "",
+          "secret": false
+        },
+        {
           "name": "PORT",
           "about": "port of HTTP: probes, metrics, endpoints, trigger; 0 is any",
           "default": "8080",
@@ -620,6 +704,12 @@
           "name": "JETLAG_PROVISION",
           "about": "make streams and consumers that are missing: true or false",
           "default": "true",
+          "secret": false
+        },
+        {
+          "name": "JETLAG_DURABILITY",
+          "about": "always where the broker syncs every write to disk, so that commits share their syncs; else default",
+          "default": "default",
           "secret": false
         },
         {
@@ -662,6 +752,12 @@
           "name": "OTEL_EXPORTER_OTLP_TIMEOUT",
           "about": "longest export, in ms",
           "default": "10000",
+          "secret": false
+        },
+        {
+          "name": "JETLAG_TRACES_BY",
+          "about": "parent: one trace for an order; link: one for each input, linked to what it follows from",
+          "default": "parent",
           "secret": false
         }
       ]
@@ -751,6 +847,18 @@
           "secret": false
         },
         {
+          "name": "K_SINK",
+          "about": "where events go as CloudEvents if NATS_URL is not set",
+          "default": "",
+          "secret": false
+        },
+        {
+          "name": "K_CE_OVERRIDES",
+          "about": "attributes that are added to them, as Knative has it",
+          "default": "",
+          "secret": false
+        },
+        {
           "name": "PORT",
           "about": "port of HTTP: probes, metrics, endpoints, trigger; 0 is any",
           "default": "8080",
@@ -778,6 +886,12 @@
           "name": "JETLAG_BREAKER_OPEN_MS",
           "about": "how long an open circuit breaker waits before one input tries, in milliseconds",
           "default": "30000",
+          "secret": false
+        },
+        {
+          "name": "JETLAG_DURABILITY",
+          "about": "always where the broker syncs every write to disk, so that commits share their syncs; else default",
+          "default": "default",
           "secret": false
         },
         {
@@ -820,6 +934,12 @@
           "name": "OTEL_EXPORTER_OTLP_TIMEOUT",
           "about": "longest export, in ms",
           "default": "10000",
+          "secret": false
+        },
+        {
+          "name": "JETLAG_TRACES_BY",
+          "about": "parent: one trace for an order; link: one for each input, linked to what it follows from",
+          "default": "parent",
           "secret": false
         },
         {
