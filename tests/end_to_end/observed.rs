@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::Duration;
 
+use jetlag_cli::console::Console;
 use jetlag_cli::exporter::{Exporter, Monitor, Verified, serve};
+use jetlag_cli::prometheus::{Program, Prometheus};
 use jetlag_cli::status::Look;
-use observe::DASHBOARDS;
+use observe::{ALERTS, DASHBOARDS};
 use serde_json::{Value, json};
 use tests::{free_port, until, until_or};
 use tokio::net::TcpListener;
@@ -31,6 +33,48 @@ fn impatient() -> String {
         None => format!("{line}\n"),
     });
     lines.collect()
+}
+
+/// What the Prometheus at `url` answers to `query`.
+async fn ask(client: &reqwest::Client, url: &str, query: &str) -> Option<Vec<Value>> {
+    let answer = client.post(format!("{url}/api/v1/query")).form(&[("query", query)]).send().await.ok()?;
+    let answer: Value = answer.json().await.ok()?;
+    assert_ne!(answer["status"], "error", "{query}: {answer}");
+    answer["data"]["result"].as_array().cloned()
+}
+
+/// Needs `prometheus` (`PROMETHEUS`, or on the search path): CI has it.
+#[tokio::test]
+#[ignore = "needs prometheus"]
+async fn the_prometheus_of_up_has_every_process_every_alert_and_the_audit_and_ends_with_it() {
+    let opened = Opened::new().await;
+    let status = opened.shop.running().status();
+    let program = Program::find().unwrap();
+    let prometheus = Prometheus::start(&program, &status, Console::silent()).await.unwrap();
+    let url = prometheus.url.clone();
+    let seen = async |query: &str| ask(&opened.client, &url, query).await;
+    until("every process, and the look at the broker", async || {
+        (seen("up == 1").await?.len() == FUNCTIONS.len() + 1).then_some(())
+    })
+    .await;
+    for (query, most) in [("jetlag_function_info", FUNCTIONS.len()), ("jetlag_broker_answers == 1", 1)] {
+        until(query, async || (seen(query).await?.len() == most).then_some(())).await;
+    }
+    until("audit trail that is verified", async || {
+        seen("jetlag_audit_faults == 0 and jetlag_audit_verified_timestamp_seconds > 0").await?.pop()
+    })
+    .await;
+    let rules = opened.client.get(format!("{url}/api/v1/rules?type=alert")).send().await.unwrap();
+    let rules = rules.text().await.unwrap();
+    let missing: Vec<&str> = ALERTS
+        .iter()
+        .map(|alert| alert.name)
+        .filter(|name| !rules.contains(&format!("\"{name}\"")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    prometheus.stop().await;
+    assert!(seen("up").await.is_none(), "it still answers");
+    opened.shop.close().await;
 }
 
 /// Needs `prometheus` (`PROMETHEUS`, or on the search path): CI has it.
@@ -68,13 +112,8 @@ async fn an_outage_is_seen_by_a_real_prometheus_and_every_query_gives_something(
         .kill_on_drop(true)
         .spawn()
         .expect("prometheus starts");
-    let ask = async |query: &str| -> Option<Vec<Value>> {
-        let url = format!("http://127.0.0.1:{port}/api/v1/query");
-        let answer = opened.client.post(url).form(&[("query", query)]).send().await.ok()?;
-        let answer: Value = answer.json().await.ok()?;
-        assert_ne!(answer["status"], "error", "{query}: {answer}");
-        answer["data"]["result"].as_array().cloned()
-    };
+    let url = format!("http://127.0.0.1:{port}");
+    let ask = async |query: &str| ask(&opened.client, &url, query).await;
     until("all targets", async || (ask("up == 1").await?.len() == targets.len()).then_some(())).await;
 
     let gateway = running.companion("gateway").unwrap();
