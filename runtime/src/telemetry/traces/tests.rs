@@ -237,7 +237,10 @@ async fn a_trace_that_begins_with_an_event_from_outside_is_sampled_like_any_othe
     ] {
         let (endpoint, received) = collector().await;
         let export = export_as(Settings { sampling: Sampling::of(sampler, "0"), ..settings(&endpoint) });
-        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(spans_to(&export)));
+        // The log has every span of an input, whoever records it.
+        let log = tracing_subscriber::layer::Identity::new();
+        let subscriber = tracing_subscriber::registry().with(spans_to(&export)).with(log);
+        let guard = tracing::subscriber::set_default(subscriber);
         let of_its_own = || tracing::info_span!("outer").in_scope(|| drop(tracing::info_span!("inner")));
         let (broker, _) = handle_by(traceparent, false, of_its_own).await;
         drop(guard);
