@@ -151,20 +151,3 @@ async fn gather<B: Broker>(
     }
     batch
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::jetstream::JetStream;
-
-    fn bytes_of<F>(_: impl FnOnce(Arc<Engine<JetStream>>, Delivery<Arc<str>>) -> F) -> usize {
-        size_of::<F>()
-    }
-
-    #[test]
-    fn the_task_of_an_input_is_small() {
-        // What is rare belongs into a box of its own.
-        assert!(bytes_of(live::<JetStream>) <= 4 * 1024, "{}", bytes_of(live::<JetStream>));
-        assert!(bytes_of(admit::<JetStream>) <= 6 * 1024, "{}", bytes_of(admit::<JetStream>));
-    }
-}
