@@ -120,9 +120,8 @@ async fn take<B: Broker>(
 
 fn start(holding: &Holding, life: impl Future<Output = ()> + Send + 'static) {
     let freed = Arc::clone(&holding.freed);
-    let token = holding.tasks.token();
-    // Tokio moves a task as a whole when it is made and when it ends: a box is moved instead.
-    let life = Box::pin(life);
+    let tasks = holding.tasks.clone();
+    let token = tasks.token();
     tokio::spawn(async move {
         life.await;
         drop(token);
