@@ -13,7 +13,7 @@ use crate::shop::Shop;
 const CHANGE_LIMIT: Duration = Duration::from_secs(90);
 /// How long the broker is away after that: longer than any probe needs to give a process up.
 const AWAY: Duration = Duration::from_secs(45);
-const BROKER: &str = "/apis/apps/v1/namespaces/nats/deployments/nats";
+const BROKER: &str = "/apis/apps/v1/namespaces/nats/statefulsets/nats";
 
 /// One pod: its name, whether it is ready, and how often it was started again.
 #[derive(Debug)]
