@@ -404,6 +404,21 @@ fn lanes_of(terms: &Terms) -> Vec<(Stream, usize)> {
 mod tests {
     use super::*;
     use crate::Trigger;
+    use crate::core::admit::admit;
+    use crate::core::broker::Delivery;
+    use crate::core::life::live;
+    use crate::jetstream::JetStream;
+
+    fn bytes_of<F>(_: impl FnOnce(Arc<Engine<JetStream>>, Delivery<Arc<str>>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_task_of_an_input_is_small() {
+        // What is rare belongs into a box of its own.
+        assert!(bytes_of(live::<JetStream>) <= 4 * 1024, "{}", bytes_of(live::<JetStream>));
+        assert!(bytes_of(admit::<JetStream>) <= 6 * 1024, "{}", bytes_of(admit::<JetStream>));
+    }
 
     #[test]
     fn who_is_called_over_http_alone_pulls_from_nothing() {

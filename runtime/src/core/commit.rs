@@ -26,6 +26,15 @@ pub(crate) struct Plan {
     pub(crate) writes: Vec<StateWrite>,
 }
 
+/// Where it is looked why a plan was refused.
+#[derive(Debug, Clone)]
+pub(crate) struct Insists {
+    /// Where whatever was committed for the same cause is found.
+    pub(crate) guard: Option<Subject>,
+    /// Where the events are that an aggregate has once.
+    pub(crate) once: Vec<Subject>,
+}
+
 /// A new value of one piece of state.
 #[derive(Debug, Clone)]
 pub(crate) struct StateWrite {
@@ -46,6 +55,15 @@ impl Plan {
 
     pub(crate) fn messages(&self) -> usize {
         self.events.len() + self.writes.len()
+    }
+
+    /// What it insists on beside the state that it writes.
+    pub(crate) fn insists(&self) -> Insists {
+        let scopes = self.events.iter().filter_map(|event| event.expect.as_ref()?.scope.as_ref());
+        Insists {
+            guard: self.guard.clone(),
+            once: scopes.filter(|scope| Some(*scope) != self.guard.as_ref()).cloned().collect(),
+        }
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -93,6 +111,7 @@ pub(crate) fn plan(
         .iter()
         .position(|event| event.aggregate_id == cause.aggregate_id && !event.kind.once_per_aggregate);
     let mut events = Vec::with_capacity(outbound.len() + 1);
+    let scope = cause.scope();
     match carrier {
         // The order of events within one commit is not promised; their ids are derived from their places in it.
         Some(at) => outbound.swap(0, at),
@@ -106,10 +125,10 @@ pub(crate) fn plan(
         let mut message = Message::new(envelope.subject(), encode(&envelope)?);
         message.headers = provenance(cause);
         message.expect =
-            Some(Expect { sequence: 0, scope: if index == 0 { Some(cause.scope()) } else { once } });
+            Some(Expect { sequence: 0, scope: if index == 0 { Some(scope.clone()) } else { once } });
         events.push(message);
     }
-    within_limits(Plan { guard: Some(cause.scope()), events, writes }, message_bytes_max)
+    within_limits(Plan { guard: Some(scope), events, writes }, message_bytes_max)
 }
 
 /// Plans the commit of what a batch led to: guarded by the state that it writes, since a batch is never the same twice.

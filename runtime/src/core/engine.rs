@@ -94,8 +94,8 @@ impl<B: Broker> Engine<B> {
     pub(crate) async fn commit(&self, plan: Plan, mut reads: Vec<(Subject, u64)>) -> Outcome {
         // Writes insist on what was read, and the group looks again at what they do not touch. Where there are none, what
         // was read is looked at again here.
-        if plan.writes.is_empty() {
-            match self.confirm(std::mem::take(&mut reads)).await {
+        if plan.writes.is_empty() && !reads.is_empty() {
+            match Box::pin(self.confirm(std::mem::take(&mut reads))).await {
                 Outcome::Committed => {}
                 outcome => return self.counted(outcome),
             }
@@ -105,9 +105,10 @@ impl<B: Broker> Engine<B> {
         let outcome = if plan.is_empty() {
             Outcome::Committed
         } else if alone {
-            match self.broker.publish(Stream::Events, plan.events.clone()).await {
+            let insists = plan.insists();
+            match self.broker.publish(Stream::Events, plan.events).await {
                 Ok(_) => Outcome::Committed,
-                Err(error) => after_failure(&*self.broker, &plan, &error).await,
+                Err(error) => Box::pin(after_failure(&*self.broker, &insists, &error)).await,
             }
         } else {
             self.committer.commit(plan, reads).await

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core::broker::{Broker, Message, PublishError, Stream};
-use crate::core::commit::{GROUP_BYTES_MAX, GROUP_MESSAGES_MAX, Plan};
+use crate::core::commit::{GROUP_BYTES_MAX, GROUP_MESSAGES_MAX, Insists, Plan};
 use crate::core::states::{Committed, Stale, States, Table};
 use crate::failure::Reason;
 use crate::headers;
@@ -107,14 +107,14 @@ fn size_of(group: &[Submission]) -> (usize, usize) {
 }
 
 async fn publish_group<B: Broker>(broker: &B, states: &States<B>, group: Vec<Submission>) {
-    let Some((assembled, group)) = confirmed(states, group).await else { return };
+    let Some((mut assembled, group)) = confirmed(states, group).await else { return };
     // Decisions to do nothing, on state that is there.
     if assembled.messages.is_empty() {
         return answer_all(group, &Outcome::Committed);
     }
     metrics::histogram!(crate::telemetry::names::GROUP_SIZE)
         .record(crate::telemetry::meter::count(group.len()));
-    let result = broker.publish(Stream::Events, assembled.messages.clone()).await;
+    let result = broker.publish(Stream::Events, std::mem::take(&mut assembled.messages)).await;
     match result {
         Ok(last) => {
             assembled.settle(&mut states.lock(), last);
@@ -129,7 +129,7 @@ async fn publish_group<B: Broker>(broker: &B, states: &States<B>, group: Vec<Sub
         Err(error) => {
             assembled.forget(&mut states.lock());
             for one in group {
-                let outcome = after_failure(broker, &one.plan, &error).await;
+                let outcome = after_failure(broker, &one.plan.insists(), &error).await;
                 answer(one, outcome);
             }
         }
@@ -165,11 +165,11 @@ async fn confirmed<B: Broker>(
 }
 
 /// What became of a plan whose publishing failed: a guard that is there tells that it, or an earlier run, is committed.
-pub(crate) async fn after_failure<B: Broker>(broker: &B, plan: &Plan, error: &PublishError) -> Outcome {
+pub(crate) async fn after_failure<B: Broker>(broker: &B, insists: &Insists, error: &PublishError) -> Outcome {
     if *error == PublishError::Full {
         return Outcome::Full;
     }
-    if let Some(guard) = &plan.guard {
+    if let Some(guard) = &insists.guard {
         match broker.last_at_leader(Stream::Events, guard).await {
             Ok(Some(found)) => {
                 let dead = found.header(headers::REASON).map(Reason::of_code);
@@ -180,7 +180,7 @@ pub(crate) async fn after_failure<B: Broker>(broker: &B, plan: &Plan, error: &Pu
         }
     }
     match error {
-        PublishError::Refused => match existing(broker, plan).await {
+        PublishError::Refused => match existing(broker, insists).await {
             Ok(Some(subject)) => Outcome::Exists(subject),
             Ok(None) => Outcome::Stale,
             Err(unavailable) => Outcome::Unavailable(unavailable.to_string()),
@@ -190,10 +190,9 @@ pub(crate) async fn after_failure<B: Broker>(broker: &B, plan: &Plan, error: &Pu
     }
 }
 
-/// The event that keeps one of `plan`'s from being the only one of its type about its aggregate.
-async fn existing<B: Broker>(broker: &B, plan: &Plan) -> Result<Option<Subject>, Unavailable> {
-    for event in &plan.events {
-        let Some(scope) = event.expect.as_ref().and_then(|expect| expect.scope.as_ref()) else { continue };
+/// The event that keeps one of a plan's from being the only one of its type about its aggregate.
+async fn existing<B: Broker>(broker: &B, insists: &Insists) -> Result<Option<Subject>, Unavailable> {
+    for scope in &insists.once {
         if let Some(found) = broker.last_at_leader(Stream::Events, scope).await? {
             return Ok(Some(found.subject));
         }

@@ -120,8 +120,9 @@ async fn take<B: Broker>(
 
 fn start(holding: &Holding, life: impl Future<Output = ()> + Send + 'static) {
     let freed = Arc::clone(&holding.freed);
-    let tasks = holding.tasks.clone();
-    let token = tasks.token();
+    let token = holding.tasks.token();
+    // Tokio moves a task as a whole when it is made and when it ends: a box is moved instead.
+    let life = Box::pin(life);
     tokio::spawn(async move {
         life.await;
         drop(token);

@@ -1,4 +1,7 @@
 //! The life of a message, from top to bottom: read, wait for its turn, run, commit, and answer the broker.
+//!
+//! Each input is a task, and a task is moved in memory as it is made: what happens seldom is boxed, so that it takes no
+//! room where it does not happen.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -31,10 +34,10 @@ pub(crate) async fn live<B: Broker>(engine: Arc<Engine<B>>, delivery: Delivery<B
             let span = spans::process(&engine.terms, &mut inbound);
             async {
                 let began = Instant::now();
-                let disposition = match standing(&engine, &delivery, &inbound).await {
-                    Standing::Trusted => trusted(&engine, &delivery, &inbound).await,
-                    Standing::Suspect(suspect) => alone(&engine, &delivery, &inbound, *suspect).await,
-                    Standing::Decided(decided) => settle(&engine, &delivery, &inbound, decided).await,
+                let disposition = if engine.isolation.trusts(&delivery) {
+                    trusted(&engine, &delivery, &inbound).await
+                } else {
+                    Box::pin(again(&engine, &delivery, &inbound)).await
                 };
                 engine.meter.handled(&inbound, &disposition, began.elapsed(), engine.broker.now());
                 disposition
@@ -42,9 +45,22 @@ pub(crate) async fn live<B: Broker>(engine: Arc<Engine<B>>, delivery: Delivery<B
             .instrument(span)
             .await
         }
-        Err(unreadable) => reject(&engine, &delivery, unreadable).await,
+        Err(unreadable) => Box::pin(reject(&engine, &delivery, unreadable)).await,
     };
     answer(&*engine.broker, &delivery, &disposition).await;
+}
+
+/// Handles an input that came again: the broker is asked what came of it before.
+async fn again<B: Broker>(
+    engine: &Engine<B>,
+    delivery: &Delivery<B::Receipt>,
+    inbound: &Inbound,
+) -> Disposition {
+    match standing(engine, delivery, inbound).await {
+        Standing::Trusted => trusted(engine, delivery, inbound).await,
+        Standing::Suspect(suspect) => alone(engine, delivery, inbound, *suspect).await,
+        Standing::Decided(decided) => settle(engine, delivery, inbound, decided).await,
+    }
 }
 
 /// Handles an input against which nothing speaks. If it is given back, that is recorded: it is trusted when it comes again.
@@ -54,11 +70,17 @@ async fn trusted<B: Broker>(
     inbound: &Inbound,
 ) -> Disposition {
     let disposition = handle(engine, inbound).await;
-    let disposition = settle(engine, delivery, inbound, disposition).await;
-    if matches!(disposition, Disposition::Release { .. }) {
-        isolation::give_back(engine, delivery, inbound).await;
+    if let Disposition::Ack { .. } = disposition {
+        return disposition;
     }
-    disposition
+    Box::pin(async {
+        let disposition = settle(engine, delivery, inbound, disposition).await;
+        if matches!(disposition, Disposition::Release { .. }) {
+            isolation::give_back(engine, delivery, inbound).await;
+        }
+        disposition
+    })
+    .await
 }
 
 /// Waits until nothing runs in this process, and attempts an input that may have killed one. Nothing else runs until the
@@ -128,7 +150,7 @@ async fn attempt<B: Broker>(
         let (plan, reads) = match ran {
             Ok(ready) => ready,
             // To give up is a decision too: not on state that has not come true, or is no more.
-            Err(failure) if failure.is_final() => match engine.confirm(state.reads()).await {
+            Err(failure) if failure.is_final() => match Box::pin(engine.confirm(state.reads())).await {
                 Outcome::Stale => {
                     _before = Some(state);
                     continue;

@@ -95,15 +95,16 @@ pub(super) async fn request(
     headers: Option<HeaderMap>,
     payload: Bytes,
 ) -> Result<async_nats::Message, RequestFailed> {
-    let mut request = Request::new().payload(payload).timeout(Some(ANSWER_TIMEOUT));
+    // The client's own time limit counts only the answer, and sending may wait for a broker that takes nothing: one limit,
+    // here, is for both.
+    let mut request = Request::new().payload(payload).timeout(None);
     if let Some(headers) = headers {
         request = request.headers(headers);
     }
-    // The client's own time limit counts only the answer: sending may wait for a broker that takes nothing.
     let sending = caller.client.send_request(subject.to_owned(), request);
     let sent = tokio::select! {
         biased;
-        sent = tokio::time::timeout(ANSWER_TIMEOUT * 2, sending) => sent,
+        sent = tokio::time::timeout(ANSWER_TIMEOUT, sending) => sent,
         // The broker tells of what it denies aside, and does not answer.
         why = caller.denial(subject) => return Err(RequestFailed::Denied(why)),
     };
@@ -117,7 +118,7 @@ pub(super) async fn request(
         }
         Ok(Err(error)) => Err(RequestFailed::NoAnswer { subject: subject.into(), why: error.to_string() }),
         Err(_) => {
-            Err(RequestFailed::NoAnswer { subject: subject.into(), why: "the broker takes nothing".into() })
+            Err(RequestFailed::NoAnswer { subject: subject.into(), why: "the broker is silent".into() })
         }
     }
 }

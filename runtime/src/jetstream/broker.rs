@@ -97,10 +97,6 @@ impl JetStream {
     /// Keeps for ever what is to stay longer than the stream of events keeps messages: the broker ends a message with its
     /// stream's `max_age`, whatever longer `Nats-TTL` it has, except `never`.
     async fn outlive_the_horizon(&self, messages: &mut [Message]) {
-        let own = |message: &Message| matches!(message.keep, Keep::For(_));
-        if !messages.iter().any(own) {
-            return;
-        }
         // Not known: too long is the safe side.
         let horizon =
             self.horizon.get_or_try_init(|| self.ask_horizon()).await.map_or(Duration::ZERO, |known| *known);
@@ -157,9 +153,9 @@ impl JetStream {
     async fn connected(&self) -> Result<(), String> {
         let Link::Down { since } = *self.caller.link.borrow() else { return Ok(()) };
         let mut link = self.caller.link.clone();
-        let back =
-            tokio::time::timeout_at(since + ANSWER_TIMEOUT, link.wait_for(|link| !link.is_down())).await;
-        match back {
+        // Boxed, as it is rare, and every publish would have room for it.
+        let back = Box::pin(link.wait_for(|link| !link.is_down()));
+        match tokio::time::timeout_at(since + ANSWER_TIMEOUT, back).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err("not connected to the broker".into()),
         }
@@ -167,21 +163,25 @@ impl JetStream {
 
     async fn store(&self, mut messages: Vec<Message>) -> Result<u64, PublishError> {
         // Nothing was sent: there is nothing to be in doubt about.
-        self.connected().await.map_err(PublishError::Rejected)?;
-        self.outlive_the_horizon(&mut messages).await;
+        if self.caller.link.borrow().is_down() {
+            Box::pin(self.connected()).await.map_err(PublishError::Rejected)?;
+        }
+        if messages.iter().any(|message| matches!(message.keep, Keep::For(_))) {
+            Box::pin(self.outlive_the_horizon(&mut messages)).await;
+        }
         match messages.len() {
             1 => match messages.pop() {
                 Some(message) => self.publish_one(message, None).await,
                 None => Err(PublishError::Rejected("nothing to publish".into())),
             },
-            _ => self.publish_batch(messages).await,
+            _ => Box::pin(self.publish_batch(messages)).await,
         }
     }
 
     async fn publish_one(&self, message: Message, batch: Option<HeaderMap>) -> Result<u64, PublishError> {
-        let subject = message.subject.clone();
-        let headers = headers(&message, batch);
-        let answer = request(&self.caller, subject.as_str(), Some(headers), message.payload).await;
+        let (subject, payload) = (message.subject.clone(), message.payload.clone());
+        let headers = headers(message, batch);
+        let answer = request(&self.caller, subject.as_str(), Some(headers), payload).await;
         let result = match answer {
             Ok(answer) => acknowledged(&answer.payload),
             // That says nothing about the broker.
@@ -215,9 +215,9 @@ impl JetStream {
             headers
         };
         for message in messages {
-            let subject = message.subject.to_string();
-            let headers = headers(&message, Some(batch(false)));
-            let sent = self.caller.client.publish_with_headers(subject, headers, message.payload);
+            let (subject, payload) = (message.subject.to_string(), message.payload.clone());
+            let headers = headers(message, Some(batch(false)));
+            let sent = self.caller.client.publish_with_headers(subject, headers, payload);
             match tokio::time::timeout(ANSWER_TIMEOUT, sent).await {
                 Ok(Ok(())) => {}
                 // The broker drops a batch that is never committed.
@@ -303,10 +303,10 @@ impl Sequel for JetStream {
 }
 
 /// A message's headers, and the broker's instructions among them.
-fn headers(message: &Message, batch: Option<HeaderMap>) -> HeaderMap {
+fn headers(message: Message, batch: Option<HeaderMap>) -> HeaderMap {
     let mut headers = batch.unwrap_or_default();
-    for (name, value) in &message.headers {
-        headers.insert(*name, one_line(value));
+    for (name, value) in message.headers {
+        headers.insert(name, one_line(value));
     }
     if let Some(expect) = &message.expect {
         headers.insert("Nats-Expected-Last-Subject-Sequence", expect.sequence.to_string());
@@ -327,8 +327,8 @@ fn headers(message: &Message, batch: Option<HeaderMap>) -> HeaderMap {
 }
 
 /// A header's value cannot hold line breaks; text from outside may.
-fn one_line(value: &str) -> String {
-    value.replace(['\r', '\n'], " ")
+fn one_line(value: String) -> String {
+    if value.contains(['\r', '\n']) { value.replace(['\r', '\n'], " ") } else { value }
 }
 
 /// The sequence in the broker's answer to a publish, or its error.

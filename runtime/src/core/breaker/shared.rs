@@ -81,8 +81,8 @@ impl<B: Broker> SharedBreaker<B> {
 
     /// Looks at the record before the first input: a process that starts during an outage does not ask first.
     pub(crate) async fn begin(&self) {
-        if self.circuit.settings().is_some() {
-            self.begun.get_or_init(|| self.learn(Instant::now())).await;
+        if self.circuit.settings().is_some() && !self.begun.initialized() {
+            Box::pin(self.begun.get_or_init(|| self.learn(Instant::now()))).await;
         }
     }
 
@@ -93,7 +93,7 @@ impl<B: Broker> SharedBreaker<B> {
         if !pass.is_probe {
             return Some(pass);
         }
-        if self.seek_leave(cause.id(0)).await {
+        if Box::pin(self.seek_leave(cause.id(0))).await {
             self.announce();
             return Some(pass);
         }
@@ -112,9 +112,9 @@ impl<B: Broker> SharedBreaker<B> {
         self.circuit.tell(pass, health, now);
         self.announce();
         match (self.circuit.standing(), health) {
-            _ if pass.is_probe => self.report().await,
-            (Standing::Closed, Health::Down(_)) => self.learn(now).await,
-            (Standing::Open { .. }, Health::Down(_)) if was_closed => self.open().await,
+            _ if pass.is_probe => Box::pin(self.report()).await,
+            (Standing::Closed, Health::Down(_)) => Box::pin(self.learn(now)).await,
+            (Standing::Open { .. }, Health::Down(_)) if was_closed => Box::pin(self.open()).await,
             _ => {}
         }
         self.announce();

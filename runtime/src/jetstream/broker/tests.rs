@@ -22,7 +22,7 @@ proptest! {
         message.expect = Some(Expect { sequence, scope: scope.then(|| Subject::any_under_id("A", "e")) });
         message.keep = Keep::For(Duration::from_millis(keep));
         message.schedule = Some(Schedule { at, target: Subject::of_retry("f", "e", 1) });
-        let head = headers(&message, None);
+        let head = headers(message, None);
         let values: Vec<&str> = head.iter().flat_map(|(_, values)| values).map(|value| value.as_str()).collect();
         prop_assert_eq!(values.len(), 2 + 1 + usize::from(scope) + 1 + 2, "{:?}", values);
         prop_assert!(values.iter().all(|value| !value.contains(['\r', '\n'])));
