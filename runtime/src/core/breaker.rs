@@ -267,6 +267,12 @@ impl Circuit {
         matches!(self.standing(), Standing::Open { .. } | Standing::Elsewhere { .. })
     }
 
+    /// When the dependency last answered, if it is closed.
+    pub(crate) fn answered(&self) -> Option<Instant> {
+        let state = self.lock();
+        state.answered.filter(|_| state.standing == Standing::Closed)
+    }
+
     pub(crate) fn standing(&self) -> Standing {
         self.lock().standing
     }

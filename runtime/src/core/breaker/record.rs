@@ -135,6 +135,21 @@ impl Record {
         }
     }
 
+    /// What to write if the dependency `answered` a process that never took it for down: nothing before somebody else
+    /// could have tried, or while somebody does.
+    pub(crate) fn attested(
+        found: Option<&Self>,
+        answered: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Option<Self> {
+        match found {
+            Some(record @ Self::Open { until, .. }) if *until <= answered && record.prober(now).is_none() => {
+                Some(Self::Closed { since: now })
+            }
+            _ => None,
+        }
+    }
+
     /// The same on this process's own clock, `now` being `at` in the time of day. However wrong the other's clock was,
     /// nothing lasts longer than it could.
     pub(crate) fn standing(
@@ -209,6 +224,18 @@ mod tests {
         assert_eq!(lease(&Record::Closed { since: at(99) }, 100), None);
         let owed = Record::leased(Some(&Record::Closed { since: at(9) }), at(100), at(70), &mine, true);
         assert_eq!(owed, Some(open(70, 100, Some(mine.clone()))));
+    }
+
+    #[test]
+    fn an_answer_closes_what_nobody_tries_any_more() {
+        let attested = |found: &Record, answered| Record::attested(Some(found), at(answered), at(140));
+        let closed = Some(Record::Closed { since: at(140) });
+        assert_eq!(attested(&open(70, 100, None), 100), closed);
+        assert_eq!(attested(&open(70, 100, None), 99), None, "of a run that may be older than the outage");
+        assert_eq!(attested(&open(70, 100, Some(probe("other", 141))), 139), None);
+        assert_eq!(attested(&open(70, 100, Some(probe("dead", 140))), 139), closed);
+        assert_eq!(attested(&Record::Closed { since: at(99) }, 139), None);
+        assert_eq!(Record::attested(None, at(139), at(140)), None);
     }
 
     #[test]

@@ -129,11 +129,15 @@ impl<B: Broker> SharedBreaker<B> {
         self.circuit.rest(false, Instant::now()).unwrap_or(PROBE_DELAY)
     }
 
-    /// Follows what the others find while the circuit is open. Never ends.
+    /// Follows what the others find while the circuit is open, and tells them what they have missed while it is closed.
+    /// Never ends.
     pub(crate) async fn follow(&self) {
+        let Some(settings) = self.circuit.settings() else { return std::future::pending().await };
         loop {
-            self.circuit.look_due().await;
-            self.look().await;
+            match tokio::time::timeout(settings.open_for, self.circuit.look_due()).await {
+                Ok(()) => self.look().await,
+                Err(_) => self.attest().await,
+            }
             self.announce();
         }
     }
@@ -173,6 +177,21 @@ impl<B: Broker> SharedBreaker<B> {
         {
             self.adopt(&record);
         }
+    }
+
+    /// Closes a record that others have left open, if the dependency has answered this process since: whoever opened it
+    /// waits for an input to try, and all of them may come here, or it is gone.
+    async fn attest(&self) {
+        let Some(answered) = self.circuit.answered() else { return };
+        let mut book = self.book.lock().await;
+        if book.looked_at.is_some_and(|at| at >= answered) {
+            return;
+        }
+        book.looked_at = Some(Instant::now());
+        let answered = self.time_of_day(answered);
+        let decide = |found: Option<&Record>| Record::attested(found, answered, self.broker.now());
+        // If it cannot be written now, it will be after the next answer.
+        self.propose(&mut book, decide).await;
     }
 
     /// Writes down that the circuit is open.

@@ -243,8 +243,38 @@ async fn an_idle_process_follows_the_others() {
     assert_eq!(idle.circuit().position(), Position::Open);
     tokio::time::sleep(LOOK_INTERVAL * 2).await;
     assert_eq!(idle.circuit().position(), Position::Closed);
+    // Once, since somebody was answered.
+    tokio::time::sleep(OPEN_FOR).await;
     let asked = broker.asked.load(Ordering::Relaxed);
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert_eq!(broker.asked.load(Ordering::Relaxed), asked, "nothing is looked at while it is closed");
     following.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_answered_closes_what_the_others_left_open() {
+    let broker = Distant::new();
+    let (opened, busy) = (Arc::new(broker.process()), Arc::new(broker.process()));
+    busy.begin().await;
+    open(&opened).await;
+    let follow = |process: &Arc<SharedBreaker<Distant>>| {
+        let process = Arc::clone(process);
+        tokio::spawn(async move { process.follow().await })
+    };
+    let following = [follow(&opened), follow(&busy)];
+    for second in 0..u32::try_from(OPEN_FOR.as_secs()).unwrap() {
+        assert_eq!(run(&busy, &second.to_string(), Health::Up).await, None);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(matches!(broker.record(), Some(Record::Open { .. })), "not before a probe could have begun");
+    run(&busy, "after", Health::Up).await;
+    tokio::time::sleep(OPEN_FOR + LOOK_INTERVAL * 2).await;
+    assert!(matches!(broker.record(), Some(Record::Closed { .. })), "{:?}", broker.record());
+    assert_eq!(opened.circuit().position(), Position::Closed);
+    let asked = broker.asked.load(Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(broker.asked.load(Ordering::Relaxed), asked, "nothing is looked at while nothing is answered");
+    for following in following {
+        following.abort();
+    }
 }
