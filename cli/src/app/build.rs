@@ -117,11 +117,7 @@ pub(crate) async fn build(
 pub(crate) fn beside(wanted: &BTreeSet<(String, String)>) -> Result<Executables, Problem> {
     let program = std::env::current_exe()
         .map_err(|error| Problem::new(Exit::Internal, "cannot tell where this program is").because(error))?;
-    let mut directory = program.parent().unwrap_or(Path::new("/"));
-    // Cargo puts tests one level deeper.
-    if directory.ends_with("deps") {
-        directory = directory.parent().unwrap_or(directory);
-    }
+    let directory = binaries(&program);
     let find = |(package, bin): &(String, String)| {
         let path = directory.join(bin);
         if path.is_file() {
@@ -133,9 +129,29 @@ pub(crate) fn beside(wanted: &BTreeSet<(String, String)>) -> Result<Executables,
     wanted.iter().map(find).collect()
 }
 
+/// Where Cargo puts the binaries of a build of which `program` is a part: tests and examples are one level deeper.
+fn binaries(program: &Path) -> &Path {
+    let directory = program.parent().unwrap_or(Path::new("/"));
+    let is_deeper = directory.ends_with("deps") || directory.ends_with("examples");
+    directory.parent().filter(|_| is_deeper).unwrap_or(directory)
+}
+
 fn executable(line: &str, workspace: &Workspace) -> Option<((String, String), PathBuf)> {
     let message: Message = serde_json::from_str(line).ok()?;
     let (id, target, executable) = (message.package_id?, message.target?, message.executable?);
     let package = workspace.packages.iter().find(|package| package.id == id)?;
     Some(((package.name.clone(), target.name), executable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_of_a_build_are_found_from_its_tests_and_examples_too() {
+        for program in ["jetlag", "deps/command-0f3a", "examples/chaos"] {
+            let program = Path::new("/target/release").join(program);
+            assert_eq!(binaries(&program), Path::new("/target/release"), "{}", program.display());
+        }
+    }
 }
