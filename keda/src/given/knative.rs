@@ -86,9 +86,13 @@ pub struct Subscriber {
 
 /// An object.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct Reference {
-    /// Its name.
+    /// Its group and version.
+    pub api_version: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its name; objects may also be chosen by their labels.
     pub name: String,
 }
 
@@ -104,4 +108,36 @@ pub struct Delivery {
     pub backoff_delay: Option<String>,
     /// Where it goes when that does not help.
     pub dead_letter_sink: Option<serde_json::Value>,
+}
+
+/// A SinkBinding of Knative Eventing.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SinkBinding {
+    /// Its group and version.
+    pub api_version: String,
+    /// Its name.
+    pub metadata: Metadata,
+    /// What it says.
+    pub spec: SinkBindingSpec,
+}
+
+/// What it says.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct SinkBindingSpec {
+    /// Who is told where its events go.
+    pub subject: Reference,
+    /// Where they go.
+    pub sink: Destination,
+}
+
+/// Where events go.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Destination {
+    /// An object that has an address.
+    pub r#ref: Option<Reference>,
+    /// A URL; beside an object, a path of its address.
+    pub uri: Option<String>,
 }

@@ -19,8 +19,8 @@ pub use deployment::{
     Container, Deployment, DeploymentSpec, Lifecycle, Pod, PodTemplate, Port, Probe, Variable,
 };
 pub use knative::{
-    Delivery, EventTrigger, EventTriggerSpec, Filter, KnativeService, KnativeServiceSpec, Reference,
-    Revision, RevisionTemplate, Subscriber,
+    Delivery, Destination, EventTrigger, EventTriggerSpec, Filter, KnativeService, KnativeServiceSpec,
+    Reference, Revision, RevisionTemplate, SinkBinding, SinkBindingSpec, Subscriber,
 };
 pub use scaled_object::{
     Advanced, Fallback, HpaBehavior, HpaConfig, Policy, Rules, ScaledObject, ScaledObjectSpec, Target,
@@ -41,6 +41,8 @@ pub enum Given {
     Service(KnativeService),
     /// Of Knative Eventing.
     Trigger(EventTrigger),
+    /// Of Knative Eventing, too.
+    Binding(SinkBinding),
 }
 
 /// What every object has.
@@ -101,6 +103,10 @@ fn object(value: Value) -> Result<Option<Given>, Unreadable> {
         ("jetstream.nats.io", "Consumer") => Some(Given::Consumer(typed(value, kind, name)?)),
         ("serving.knative.dev", "Service") => Some(Given::Service(typed(value, kind, name)?)),
         ("eventing.knative.dev", "Trigger") => Some(Given::Trigger(typed(value, kind, name)?)),
+        // Of another group it is a mistake, which is told.
+        (group, "SinkBinding") if group.ends_with("knative.dev") => {
+            Some(Given::Binding(typed(value, kind, name)?))
+        }
         _ => None,
     })
 }

@@ -3,6 +3,7 @@
 //! Pure: contracts, the sizing of streams and the objects that somebody has written, in; findings out. Each finding says
 //! what is wrong, what comes of it, and what to write instead. Each rule has its line in docs/lint.md.
 
+mod binding;
 mod contract;
 mod knative;
 mod pods;
@@ -75,6 +76,7 @@ pub fn lint(functions: &[Description], sizing: &Sizing, given: &[Placed]) -> Vec
             Given::Consumer(consumer) => streams::look_at(file, consumer, &mut findings),
             Given::Service(service) => knative::look(file, service, functions, &mut findings),
             Given::Trigger(trigger) => knative::look_at(file, trigger, functions, sizing, &mut findings),
+            Given::Binding(binding) => binding::look(file, binding, functions, given, &mut findings),
         }
     }
     findings.0

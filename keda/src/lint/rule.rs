@@ -42,11 +42,12 @@ rules! {
         ThresholdBelowHeld PollingZero MinAboveMax TrailInParallel
         ActivationAboveZero TriggerMissing TriggerUnknown TriggerNotText IdleNotZero
         GraceBelowStop LivenessAsksReadiness RequestsScaledToZero
-        StreamScaledOnRequests TimeoutBelowTimeLimit MetricOfClass ScaleMisplaced PortName FilterUnknown;
+        StreamScaledOnRequests TimeoutBelowTimeLimit MetricOfClass ScaleMisplaced PortName FilterUnknown
+        SinkNeedsBroker SinkMissing ApiVersion;
     Warning:
         AckWaitTooLong CooldownBelowBackoff CooldownBelowBreaker CooldownBelowPolling PollingTooSlow
         MaxAboveAckPending FallbackMissing FallbackZero BehaviorMissing Paused NotUnderstood ReplicasFixed
-        HpaNeverZero InitialZero TargetAboveConcurrency DeadLettersLost;
+        HpaNeverZero InitialZero TargetAboveConcurrency DeadLettersLost SubjectMissing;
 }
 
 impl fmt::Display for Rule {

@@ -108,3 +108,52 @@ fn what_is_no_function_is_left_alone() {
         .replace("timeoutSeconds: 90", "timeoutSeconds: 1");
     assert_eq!(rules(&found_in(&other, &till())), []);
 }
+
+const BINDING: &str = r#"
+apiVersion: sources.knative.dev/v1
+kind: SinkBinding
+metadata: {name: told}
+spec:
+  subject: {apiVersion: serving.knative.dev/v1, kind: Service, name: till}
+  sink: {ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: jetlag}}
+"#;
+
+/// The rules that a SinkBinding for the Service breaks when one text is another.
+fn bound(from: &str, to: &str) -> Vec<Rule> {
+    let text = [SERVICE, BINDING].join("---");
+    assert_eq!(text.matches(from).count(), 1, "{from:?} must be in the objects once");
+    rules(&found_in(&text.replace(from, to), &till()))
+}
+
+#[test]
+fn a_binding_is_for_a_function_that_can_do_without_a_broker() {
+    assert_eq!(bound("name: told", "name: told"), []);
+    let bound_with = |function: &Value| rules(&found_in(&[SERVICE, BINDING].join("---"), function));
+    let once = json!([{"type": "sales.made", "aggregate": "sale", "once_per_aggregate": true}]);
+    let often = json!([{"type": "sales.made", "aggregate": "sale", "once_per_aggregate": false}]);
+    assert_eq!(bound_with(&but("/emits", once)), [Rule::SinkNeedsBroker]);
+    assert_eq!(bound_with(&but("/emits", often)), []);
+    assert_eq!(bound_with(&but("/keeps", json!(["drawer"]))), [Rule::SinkNeedsBroker]);
+    let pulls = bound("value: http}", "value: both}");
+    assert_eq!(pulls, [Rule::StreamScaledOnRequests, Rule::SinkNeedsBroker]);
+    let has_one = "value: http}, {name: NATS_URL, value: \"nats://n:4222\"}";
+    assert_eq!(bound("value: http}", has_one), [Rule::SinkNeedsBroker]);
+    assert_eq!(bound("value: http}", "value: http}, {name: NATS_URL, value: \"\"}"), []);
+}
+
+#[test]
+fn a_binding_says_whose_events_go_where() {
+    assert_eq!(bound("kind: Service, name: till", "kind: Service, name: till-http"), [Rule::SubjectMissing]);
+    let by_labels = "kind: Service, selector: {matchLabels: {app: till}}";
+    assert_eq!(bound("kind: Service, name: till", by_labels), []);
+    assert_eq!(bound("apiVersion: serving.knative.dev/v1, kind", "apiVersion: v1, kind"), [Rule::ApiVersion]);
+    assert_eq!(bound("sources.knative.dev/v1", "sources.knative.dev/v1beta1"), [Rule::ApiVersion]);
+    assert_eq!(bound("sources.knative.dev/v1", "eventing.knative.dev/v1"), [Rule::ApiVersion]);
+    let sink = "{ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: jetlag}}";
+    assert_eq!(bound("kind: Broker, name: jetlag", "kind: Broker"), [Rule::SinkMissing]);
+    assert_eq!(bound(sink, "{}"), [Rule::SinkMissing]);
+    assert_eq!(bound(sink, "{uri: /orders}"), [Rule::SinkMissing]);
+    assert_eq!(bound(sink, "{uri: \"http://sink.example/orders\"}"), []);
+    assert_eq!(bound(sink, "{ref: {apiVersion: v1, kind: Service, name: till}}"), []);
+    assert_eq!(bound(sink, "{ref: {apiVersion: apps/v1, kind: Service, name: till}}"), [Rule::ApiVersion]);
+}
