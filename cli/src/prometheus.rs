@@ -94,6 +94,8 @@ impl Prometheus {
             .arg(format!("--config.file={}", place.join("prometheus.yaml").display()))
             .arg(format!("--storage.tsdb.path={}", place.join("data").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            // Of the traces that are recorded, where they are: docs/telemetry.md.
+            .arg("--enable-feature=exemplar-storage")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(words)

@@ -335,7 +335,7 @@ pub const ALERTS: &[Alert] = &[
         summary: "Orders take longer than 5 s: a month's budget would be gone in two days.",
         fires: fires(
             &[
-                ("jetlag_journey_seconds_bucket{function=\"order\",le=\"5\"}", "0+95x90"),
+                ("jetlag_journey_seconds_bucket{function=\"order\",le=\"5.0\"}", "0+95x90"),
                 ("jetlag_journey_seconds_count{function=\"order\"}", "0+100x90"),
             ],
             "80m",
@@ -358,7 +358,7 @@ pub const ALERTS: &[Alert] = &[
         summary: "Orders take longer than 5 s: a month's budget would be gone in five days.",
         fires: fires(
             &[
-                ("jetlag_journey_seconds_bucket{function=\"order\",le=\"5\"}", "0+99x500"),
+                ("jetlag_journey_seconds_bucket{function=\"order\",le=\"5.0\"}", "0+99x500"),
                 ("jetlag_journey_seconds_count{function=\"order\"}", "0+100x500"),
             ],
             "7h",
@@ -381,7 +381,7 @@ pub const ALERTS: &[Alert] = &[
         summary: "More than one order of a thousand takes longer than 5 s, or is given up.",
         fires: fires(
             &[
-                ("jetlag_journey_seconds_bucket{function=\"order\",le=\"5\"}", "0+1000x600"),
+                ("jetlag_journey_seconds_bucket{function=\"order\",le=\"5.0\"}", "0+1000x600"),
                 ("jetlag_journey_seconds_count{function=\"order\"}", "0+1000x600"),
                 // Given up on the way: 0.2 %.
                 ("jetlag_dead_letters_total{function=\"payment\",reason=\"rejected\"}", "0+2x600"),

@@ -142,7 +142,12 @@ fn panels(row: usize, panels: &[Panel]) -> Vec<Value> {
             .iter()
             .zip(refs)
             .map(|((query, legend), id)| {
-                json!({"refId": id, "expr": query, "legendFormat": legend, "datasource": source()})
+                // Buckets have exemplars: points of the graph that lead to a trace.
+                let exemplar = query.contains("_seconds_bucket");
+                json!({
+                    "refId": id, "expr": query, "legendFormat": legend, "datasource": source(),
+                    "exemplar": exemplar,
+                })
             })
             .collect();
         json!({

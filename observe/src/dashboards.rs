@@ -29,7 +29,10 @@ const OVERVIEW: &[&[Panel]] = &[
             "Handling time, 99 of 100",
             "s",
             "From an input's coming to its outcome being durable. Long here and short in the queue: what it depends on is slow.",
-            &[("function:jetlag_process_duration_seconds:p99_5m", "{{function}}")],
+            &[(
+                "histogram_quantile(0.99, sum by (function, le) (rate({__name__=~\".+_process_duration_seconds_bucket\"}[5m])))",
+                "{{function}}",
+            )],
         ),
     ],
     &[
@@ -62,7 +65,10 @@ const OVERVIEW: &[&[Panel]] = &[
             "Event made to handled, 99 of 100",
             "s",
             "The wait in the queue, retries and the run itself.",
-            &[("function:jetlag_queue_time_seconds:p99_5m", "{{function}}")],
+            &[(
+                "histogram_quantile(0.99, sum by (function, le) (rate(jetlag_queue_time_seconds_bucket[5m])))",
+                "{{function}}",
+            )],
         ),
     ],
     &[

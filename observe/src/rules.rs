@@ -68,14 +68,6 @@ pub fn rules() -> Rules {
             "function:jetlag_handled:rate5m",
             "sum by (function, outcome) (rate(jetlag_handled_total[5m]))",
         ),
-        record(
-            "function:jetlag_process_duration_seconds:p99_5m",
-            "histogram_quantile(0.99, sum by (function, le) (rate({__name__=~\".+_process_duration_seconds_bucket\"}[5m])))",
-        ),
-        record(
-            "function:jetlag_queue_time_seconds:p99_5m",
-            "histogram_quantile(0.99, sum by (function, le) (rate(jetlag_queue_time_seconds_bucket[5m])))",
-        ),
     ];
     let missed = slo::WINDOWS.map(|window| record(&slo::missed(window), &slo::missed_expr(window)));
     let alerts = ALERTS.iter().map(|alert| {

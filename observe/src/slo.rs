@@ -7,7 +7,8 @@ use std::time::Duration;
 
 /// Of a hundred thousand orders, so many may take longer.
 pub const BUDGET_OF_100_000: u32 = 100;
-/// The bound, as the label `le` of the histogram has it.
+/// The bound, as the label `le` of the histogram has it in Prometheus' text form. OpenMetrics has `5.0`, and so has
+/// Prometheus 3 of both.
 pub const WITHIN_SECONDS: &str = "5";
 /// The same, to be compared with.
 pub const WITHIN: Duration = Duration::from_secs(5);
@@ -45,7 +46,7 @@ pub fn missed(window: &str) -> String {
 /// The share of orders that missed the objective within `window`.
 pub(crate) fn missed_expr(window: &str) -> String {
     let good = format!(
-        "sum(rate(jetlag_journey_seconds_bucket{{function=\"{ENDS_IN}\",le=\"{WITHIN_SECONDS}\"}}[{window}]))"
+        "sum(rate(jetlag_journey_seconds_bucket{{function=\"{ENDS_IN}\",le=~\"{WITHIN_SECONDS}([.]0)?\"}}[{window}]))"
     );
     let ended = format!("sum(rate(jetlag_journey_seconds_count{{function=\"{ENDS_IN}\"}}[{window}]))");
     let dead =

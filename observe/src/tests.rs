@@ -3,7 +3,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use jetlag::telemetry::names::{Kind, METRICS, PROCESS_DURATION_SUFFIX};
+use jetlag::telemetry::names::{self, Kind, METRICS, PROCESS_DURATION_SUFFIX};
 
 /// Between these a page that is written by hand holds what is made here.
 const MARKS: [&str; 2] = ["<!-- made by the crate observe -->\n", "<!-- until here -->\n"];
@@ -59,7 +59,7 @@ fn every_alert_has_a_page_with_a_command_and_what_is_safe() {
 #[test]
 fn the_objective_has_one_bound() {
     assert_eq!(slo::WITHIN.as_secs().to_string(), slo::WITHIN_SECONDS);
-    let journey = METRICS.iter().find(|metric| metric.name == jetlag::telemetry::names::JOURNEY).unwrap();
+    let journey = METRICS.iter().find(|metric| metric.name == names::JOURNEY).unwrap();
     let Kind::Histogram(buckets) = journey.kind else { panic!("{journey:?}") };
     assert!(buckets.contains(&slo::WITHIN.as_secs_f64()), "no bucket ends there: {buckets:?}");
 }
@@ -86,7 +86,7 @@ fn the_dashboard_of_an_order_leads_to_its_trace_and_its_logs() {
 }
 
 /// The names of metrics in a query that should be Jetlag's own.
-fn names(query: &str) -> Vec<String> {
+fn asked_for(query: &str) -> Vec<String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
     let words = query.split(|c: char| !is_name(c));
     words.filter(|word| word.contains("jetlag_")).map(str::to_owned).collect()
@@ -99,7 +99,7 @@ fn every_query_asks_for_metrics_that_there_are_by_labels_that_they_have() {
     let queries = queries.chain(ALERTS.iter().map(|alert| alert.expr.to_owned()));
     let mut seen = 0;
     for query in queries.chain(slo::WINDOWS.map(slo::missed_expr)) {
-        for name in names(&query) {
+        for name in asked_for(&query) {
             seen += 1;
             let plain = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end));
             let is_known = METRICS.iter().any(|metric| metric.name == name || Some(metric.name) == plain);
@@ -114,7 +114,24 @@ fn every_query_asks_for_metrics_that_there_are_by_labels_that_they_have() {
         }
     }
     assert!(seen > 60, "{seen}");
-    assert!(rules_file().unwrap().contains(PROCESS_DURATION_SUFFIX));
+}
+
+#[test]
+fn a_graph_of_times_has_exemplars_and_leads_to_their_traces() {
+    let mut with_exemplars = Vec::new();
+    for dashboard in DASHBOARDS {
+        let text = dashboard.json().unwrap();
+        let text: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let panels = text["panels"].as_array().unwrap();
+        let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+        let with = targets.filter(|target| target["exemplar"] == true);
+        with_exemplars.extend(with.map(|target| target["expr"].as_str().unwrap().to_owned()));
+    }
+    // What is recorded by a rule has none.
+    let asks_for = |name: &str| with_exemplars.iter().filter(|query| query.contains(name)).count();
+    for (name, graphs) in [(PROCESS_DURATION_SUFFIX, 3), (names::QUEUE_TIME, 1), (names::JOURNEY, 3)] {
+        assert_eq!(asks_for(&format!("{name}_bucket")), graphs, "{name}: {with_exemplars:#?}");
+    }
 }
 
 /// Needs `promtool` (`PROMTOOL`, or on the search path): CI has it.

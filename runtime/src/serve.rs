@@ -22,6 +22,7 @@ use crate::readiness::Readiness;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::telemetry::Telemetry;
+use crate::telemetry::metrics::Exposition;
 use crate::telemetry::traced::Traced;
 use crate::topology::{self, Sizing, Topology};
 use crate::watch::{BROKER, CONSUMERS, look_for_unreadable, watch, watch_room};
@@ -145,7 +146,7 @@ async fn serve(
     description: &Description,
     bindings: Bindings,
     ways: Ways,
-    metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    metrics: Exposition,
 ) -> Result<ExitCode, Fatal> {
     let endpoints_there = !ways.endpoints.is_empty();
     let mut signals = Signals::listen().map_err(Fatal::Signals)?;

@@ -15,6 +15,7 @@ use tests::{free_port, until, until_or};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
+use crate::collector::Collector;
 use crate::shop::Opened;
 
 const FUNCTIONS: [&str; 5] = ["order", "inventory", "payment", "notification", "audit"];
@@ -46,8 +47,9 @@ async fn ask(client: &reqwest::Client, url: &str, query: &str) -> Option<Vec<Val
 /// Needs `prometheus` (`PROMETHEUS`, or on the search path): CI has it.
 #[tokio::test]
 #[ignore = "needs prometheus"]
-async fn the_prometheus_of_up_has_every_process_every_alert_and_the_audit_and_ends_with_it() {
-    let opened = Opened::new().await;
+async fn the_prometheus_of_up_has_every_process_every_alert_the_audit_and_exemplars_and_ends_with_it() {
+    let collector = Collector::open().await;
+    let opened = Opened::with(&[("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str())]).await;
     let status = opened.shop.running().status();
     let program = Program::find().unwrap();
     let prometheus = Prometheus::start(&program, &status, Console::silent()).await.unwrap();
@@ -72,9 +74,47 @@ async fn the_prometheus_of_up_has_every_process_every_alert_and_the_audit_and_en
         .filter(|name| !rules.contains(&format!("\"{name}\"")))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+    exemplars_lead_to_the_trace_of_an_order(&opened, &url).await;
     prometheus.stop().await;
     assert!(seen("up").await.is_none(), "it still answers");
     opened.shop.close().await;
+}
+
+/// The histograms of each function that an order goes through have its trace as an example, and none has one of a trace that
+/// is not recorded. `audit` has no spans: it takes its inputs in batches.
+async fn exemplars_lead_to_the_trace_of_an_order(opened: &Opened, prometheus: &str) {
+    let [recorded, unrecorded] = ["5a", "5b"].map(|two| two.repeat(16));
+    for (trace, flag) in [(&recorded, "01"), (&unrecorded, "00")] {
+        let order =
+            json!({"order_id": format!("E-{flag}"), "customer_id": "C", "amount": 10, "currency": "GBP"});
+        let parent = format!("00-{trace}-b7ad6b7169203331-{flag}");
+        let (status, _) =
+            opened.post_with("/orders", order.to_string(), &[("traceparent", parent.as_str())]).await;
+        assert_eq!(status, 202);
+        opened.event(&format!("orders.confirmed.E-{flag}.>")).await;
+    }
+    let kept = async |query: &str| -> Option<Vec<Value>> {
+        let ask = [("query", query), ("start", "2026-01-01T00:00:00Z"), ("end", "2100-01-01T00:00:00Z")];
+        let url = format!("{prometheus}/api/v1/query_exemplars");
+        let answer: Value = opened.client.post(url).form(&ask).send().await.ok()?.json().await.ok()?;
+        let series = answer["data"].as_array()?.iter().filter_map(|series| series["exemplars"].as_array());
+        Some(series.flatten().cloned().collect())
+    };
+    let is_of = |trace: &str, kept: &[Value]| kept.iter().any(|one| one["labels"]["trace_id"] == trace);
+    for name in [
+        "order_process_duration_seconds_bucket{status=\"success\"}",
+        "inventory_process_duration_seconds_bucket",
+        "payment_process_duration_seconds_bucket",
+        "notification_process_duration_seconds_bucket",
+        "jetlag_queue_time_seconds_bucket{function=\"payment\"}",
+        "jetlag_journey_seconds_bucket{function=\"order\"}",
+    ] {
+        let kept = until(&format!("an exemplar of {name}"), async || {
+            kept(name).await.filter(|kept| is_of(&recorded, kept))
+        })
+        .await;
+        assert!(!is_of(&unrecorded, &kept), "{name}: {kept:?}");
+    }
 }
 
 /// Needs `prometheus` (`PROMETHEUS`, or on the search path): CI has it.
@@ -140,7 +180,7 @@ async fn an_outage_is_seen_by_a_real_prometheus_and_every_query_gives_something(
     tokio::time::sleep(Duration::from_secs(6)).await;
     control(json!({"outage": false})).await;
     until("orders that ended late", async || {
-        ask("jetlag_journey_seconds_count{function=\"order\"} - ignoring(le) jetlag_journey_seconds_bucket{function=\"order\",le=\"5\"} > 0").await?.pop()
+        ask("jetlag_journey_seconds_count{function=\"order\"} - ignoring(le) jetlag_journey_seconds_bucket{function=\"order\",le=\"5.0\"} > 0").await?.pop()
     })
     .await;
 

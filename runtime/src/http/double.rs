@@ -23,6 +23,8 @@ use crate::readiness::Readiness;
 use crate::sequel::Sequel;
 use crate::state::Unavailable;
 use crate::subject::Subject;
+use crate::telemetry::metrics::Exposition;
+use crate::telemetry::names;
 use crate::{Breaker, Contract, Effects, Endpoint, Event, Failure, Fault, Payload, View};
 
 #[derive(Default)]
@@ -287,6 +289,8 @@ fn site_on(broker: Arc<Memory>, connected: bool) -> (Arc<Memory>, Site<Memory>) 
     if connected {
         let _ = slot.set(engine);
     }
+    let metrics = Exposition::default();
+    metrics.of(|| metrics::gauge!(names::SLOTS, "function" => "watcher").set(64.0));
     let site = Site {
         terms: CONTRACT.terms(),
         version: "1.2.3",
@@ -297,7 +301,7 @@ fn site_on(broker: Arc<Memory>, connected: bool) -> (Arc<Memory>, Site<Memory>) 
         },
         trigger: true,
         readiness: Readiness::waiting_for(&["broker"]),
-        metrics: Arc::new(|| "jetlag_slots 64\n".into()),
+        metrics,
     };
     (broker, site)
 }

@@ -44,7 +44,7 @@ fn document(terms: &Terms, version: &str, ways: &Ways, trigger: bool) -> Value {
     for (path, id, about) in [
         ("/health", "health", "Whether the process lives."),
         ("/ready", "ready", "Whether it should be given work, condition by condition."),
-        ("/metrics", "metrics", "Metrics in Prometheus' text form."),
+        ("/metrics", "metrics", "Metrics in Prometheus' text form, or as OpenMetrics."),
         (PATH, "openapi", "This document."),
     ] {
         paths.insert(path.into(), json!({"get": probe(path, id, about)}));
@@ -204,8 +204,13 @@ fn push(terms: &Terms) -> Value {
 }
 
 fn probe(path: &str, id: &str, about: &str) -> Value {
-    let kind = if path == "/metrics" { "text/plain" } else { "application/json" };
-    let content = json!({kind: {"schema": if path == "/metrics" { json!({"type": "string"}) } else { json!({"type": "object"}) }}});
+    let content = match path {
+        "/metrics" => {
+            let text = json!({"schema": {"type": "string"}});
+            json!({"text/plain": text, "application/openmetrics-text": text})
+        }
+        _ => json!({"application/json": {"schema": {"type": "object"}}}),
+    };
     let mut operation = json!({
         "operationId": id,
         "summary": about,

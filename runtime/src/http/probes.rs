@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -15,6 +15,7 @@ use crate::event::rfc3339;
 use crate::http::openapi;
 use crate::http::server::Site;
 use crate::readiness::Condition;
+use crate::telemetry::metrics::Form;
 
 #[derive(Serialize)]
 struct Alive {
@@ -84,8 +85,11 @@ async fn readiness<B: Broker>(State(site): State<Arc<Site<B>>>) -> Response {
     ))
 }
 
-async fn metrics<B: Broker>(State(site): State<Arc<Site<B>>>) -> Response {
-    fresh(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (site.metrics)()))
+async fn metrics<B: Broker>(State(site): State<Arc<Site<B>>>, headers: HeaderMap) -> Response {
+    let accept: Vec<&str> =
+        headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let form = Form::wanted(&accept.join(","));
+    fresh(([(header::CONTENT_TYPE, form.content_type())], site.metrics.text(form)))
 }
 
 /// An answer that nobody may keep.

@@ -24,6 +24,7 @@ pub(crate) use crate::http::ways::Ways;
 use crate::http::{door, guard, probes, trigger, window};
 use crate::readiness::Readiness;
 use crate::sequel::Sequel;
+use crate::telemetry::metrics::Exposition;
 
 /// How long what came in may take once the server is to stop.
 pub(crate) const DRAIN_LIMIT: Duration = Duration::from_secs(25);
@@ -53,8 +54,7 @@ pub(crate) struct Site<B: Broker> {
     /// Whether events are taken at `POST /`.
     pub(crate) trigger: bool,
     pub(crate) readiness: Readiness,
-    /// Writes the metrics in Prometheus' text form.
-    pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    pub(crate) metrics: Exposition,
 }
 
 impl<B: Broker> Site<B> {

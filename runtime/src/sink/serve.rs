@@ -14,6 +14,7 @@ use crate::signals::Signals;
 use crate::sink::Sink;
 use crate::sink::nowhere::Nowhere;
 use crate::sink::post::Post;
+use crate::telemetry::metrics::Exposition;
 
 /// Serves until a signal, and then finishes what came in.
 pub(crate) async fn serve(
@@ -21,7 +22,7 @@ pub(crate) async fn serve(
     port: u16,
     bindings: Bindings,
     ways: Ways,
-    metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    metrics: Exposition,
 ) -> Result<ExitCode, Fatal> {
     let mut signals = Signals::listen().map_err(Fatal::Signals)?;
     let readiness = Readiness::waiting_for(&[RUNNING]);

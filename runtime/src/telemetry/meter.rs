@@ -11,6 +11,7 @@ use crate::core::group::Outcome;
 use crate::core::inbound::Inbound;
 use crate::core::judge::Disposition;
 use crate::failure::Reason;
+use crate::telemetry::metrics::exemplar;
 use crate::telemetry::{journey, names, spans};
 
 /// The metrics of one function, looked up once.
@@ -53,25 +54,14 @@ impl Meter {
         now: OffsetDateTime,
     ) {
         let outcome = disposition.outcome();
-        spans::finish(disposition);
+        let trace = spans::finish(disposition);
         match disposition {
             Disposition::Ack { already: false } => self.success.increment(1),
             _ => counter!(names::HANDLED, "function" => self.function, "outcome" => outcome).increment(1),
         }
-        // A duplicate is no error: its effects are there.
-        let is_done = matches!(disposition, Disposition::Ack { .. });
-        if is_done { &self.duration_success } else { &self.duration_error }.record(took);
-        let queued = now - inbound.input.envelope.timestamp;
-        self.queue_time.record(queued.as_seconds_f64().max(0.0));
-        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        let attempt = inbound.input.attempt;
-        if matches!(disposition, Disposition::Ack { already: false } | Disposition::DeadLetter { .. }) {
-            self.attempts.record(f64::from(attempt));
-        }
-        let began = journey::began(inbound.cause.tracestate.as_deref(), inbound.input.envelope.timestamp);
-        if let Some(began) = began.filter(|_| matches!(disposition, Disposition::Ack { already: false })) {
-            self.journey.record((now - began).as_seconds_f64().max(0.0));
-        }
+        exemplar::of(trace, || self.measure(inbound, disposition, took, now));
+        let (attempt, duration_ms) =
+            (inbound.input.attempt, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         match disposition {
             Disposition::Ack { .. } => tracing::debug!(outcome, attempt, duration_ms, "event handled"),
             Disposition::Retry { after, error } => {
@@ -99,6 +89,21 @@ impl Meter {
             Disposition::Release { why, .. } => {
                 tracing::info!(outcome, attempt, duration_ms, error = why, "event given back");
             }
+        }
+    }
+
+    fn measure(&self, inbound: &Inbound, disposition: &Disposition, took: Duration, now: OffsetDateTime) {
+        // A duplicate is no error: its effects are there.
+        let is_done = matches!(disposition, Disposition::Ack { .. });
+        if is_done { &self.duration_success } else { &self.duration_error }.record(took);
+        let queued = now - inbound.input.envelope.timestamp;
+        self.queue_time.record(queued.as_seconds_f64().max(0.0));
+        if matches!(disposition, Disposition::Ack { already: false } | Disposition::DeadLetter { .. }) {
+            self.attempts.record(f64::from(inbound.input.attempt));
+        }
+        let began = journey::began(inbound.cause.tracestate.as_deref(), inbound.input.envelope.timestamp);
+        if let Some(began) = began.filter(|_| matches!(disposition, Disposition::Ack { already: false })) {
+            self.journey.record((now - began).as_seconds_f64().max(0.0));
         }
     }
 

@@ -1,90 +1,47 @@
-//! Metrics: counted in this process, and told to whoever asks in Prometheus' text form.
+//! Metrics: counted in this process, and told to whoever asks.
 
-use std::time::Duration;
+mod buckets;
+pub(crate) mod exemplar;
+mod series;
+mod text;
 
-use metrics::{Recorder, SharedString};
-use metrics_exporter_prometheus::{
-    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
-};
+use crate::telemetry::metrics::series::Series;
+pub(crate) use crate::telemetry::metrics::text::Form;
 
-use crate::Terms;
-use crate::telemetry::names::{self, Kind, METRICS, Unit};
-
-/// How often histograms that nobody asked for are folded, so that they do not grow.
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Where the metrics are read.
-#[derive(Clone)]
+/// Where the metrics are counted and read. Clones are the same.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Exposition {
-    handle: PrometheusHandle,
+    series: Series,
 }
 
-/// Why there are no metrics.
+/// Another library has set up its own.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NoMetrics {
-    /// The buckets of a histogram are refused.
-    #[error("the metrics cannot be set up")]
-    Build(#[from] BuildError),
-    /// Another library has set up its own.
-    #[error("another recorder of metrics is installed in this process")]
-    Taken,
-}
+#[error("another recorder of metrics is installed in this process")]
+pub(crate) struct Taken;
 
 impl Exposition {
     /// Counts from now on, for the whole process. What is looked up before is never counted.
-    pub(crate) fn install(terms: &Terms) -> Result<Self, NoMetrics> {
-        let recorder = recorder()?;
-        let handle = recorder.handle();
-        metrics::set_global_recorder(recorder).map_err(|_| NoMetrics::Taken)?;
-        metrics::with_recorder(|recorder| describe(recorder, terms));
-        Ok(Self { handle })
+    pub(crate) fn install() -> Result<Self, Taken> {
+        let exposition = Self::default();
+        metrics::set_global_recorder(exposition.series.clone()).map_err(|_| Taken)?;
+        Ok(exposition)
     }
 
-    /// Every metric, in Prometheus' text form.
-    pub(crate) fn text(&self) -> String {
-        self.handle.render()
+    /// Every metric, as `form` has it.
+    pub(crate) fn text(&self, form: Form) -> String {
+        text::write(&self.series.read(), form)
     }
 
-    /// Keeps the histograms small. Never ends.
-    pub(crate) async fn upkeep(self) {
-        loop {
-            tokio::time::sleep(UPKEEP_INTERVAL).await;
-            self.handle.run_upkeep();
-        }
+    /// Counts what happens on this thread, until it is dropped.
+    #[cfg(test)]
+    pub(crate) fn counting(&self) -> metrics::LocalRecorderGuard<'_> {
+        metrics::set_default_local_recorder(&self.series)
     }
-}
 
-fn recorder() -> Result<PrometheusRecorder, BuildError> {
-    let mut builder = PrometheusBuilder::new().set_buckets_for_metric(
-        Matcher::Suffix(names::PROCESS_DURATION_SUFFIX.into()),
-        &names::PROCESS_DURATION_BUCKETS,
-    )?;
-    for metric in METRICS {
-        if let Kind::Histogram(buckets) = metric.kind {
-            builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.into()), buckets)?;
-        }
-    }
-    Ok(builder.build_recorder())
-}
-
-fn describe(recorder: &dyn Recorder, terms: &Terms) {
-    let duration = names::process_duration(terms.name);
-    let about = names::PROCESS_DURATION_ABOUT;
-    recorder.describe_histogram(duration.into(), Some(metrics::Unit::Seconds), about.into());
-    for metric in METRICS {
-        let about = SharedString::from(format!("{} Labels: {}.", metric.about, metric.labels.join(", ")));
-        let unit = match metric.unit {
-            Unit::Seconds | Unit::UnixSeconds => metrics::Unit::Seconds,
-            Unit::Bytes => metrics::Unit::Bytes,
-            Unit::Percent => metrics::Unit::Percent,
-            Unit::Count | Unit::YesNo => metrics::Unit::Count,
-        };
-        let (name, unit) = (metric.name.into(), Some(unit));
-        match metric.kind {
-            Kind::Counter => recorder.describe_counter(name, unit, about),
-            Kind::Gauge => recorder.describe_gauge(name, unit, about),
-            Kind::Histogram(_) => recorder.describe_histogram(name, unit, about),
-        }
+    /// Counts what `count` does on this thread.
+    #[cfg(test)]
+    pub(crate) fn of<T>(&self, count: impl FnOnce() -> T) -> T {
+        metrics::with_local_recorder(&self.series, count)
     }
 }
 
@@ -93,16 +50,15 @@ mod tests {
     use super::*;
     use crate::core::group::Outcome;
     use crate::telemetry::meter::Meter;
+    use crate::telemetry::names::{self, Kind, METRICS, Unit};
     use crate::{AnyEvent, Contract, Nothing};
 
     const CONTRACT: Contract<AnyEvent, Nothing> = Contract::new("stock-taker", "Tests.");
 
     #[test]
     fn what_is_counted_is_told_with_the_buckets_and_the_help_of_its_name() {
-        let recorder = recorder().unwrap();
-        let handle = recorder.handle();
-        metrics::with_local_recorder(&recorder, || {
-            metrics::with_recorder(|recorder| describe(recorder, &CONTRACT.terms()));
+        let exposition = Exposition::default();
+        exposition.of(|| {
             let meter = Meter::new(&CONTRACT.terms());
             meter.commit(&Outcome::Committed);
             meter.placed(true);
@@ -110,7 +66,7 @@ mod tests {
                 .record(0.2);
             metrics::histogram!(names::GROUP_SIZE).record(7.0);
         });
-        let text = handle.render();
+        let text = exposition.text(Form::Text);
         for line in [
             "# TYPE stock_taker_process_duration_seconds histogram",
             r#"stock_taker_process_duration_seconds_bucket{function="stock-taker",status="success",le="0.1"} 0"#,
@@ -132,10 +88,9 @@ mod tests {
 
     #[test]
     fn what_may_happen_is_there_with_0_before_it_happens() {
-        let recorder = recorder().unwrap();
-        let handle = recorder.handle();
-        metrics::with_local_recorder(&recorder, || drop(Meter::new(&CONTRACT.terms())));
-        let text = handle.render();
+        let exposition = Exposition::default();
+        exposition.of(|| drop(Meter::new(&CONTRACT.terms())));
+        let text = exposition.text(Form::Text);
         // Prometheus takes no increase from a series whose first value is not 0.
         for line in [
             r#"jetlag_handled_total{function="stock-taker",outcome="dead_letter"} 0"#,

@@ -15,8 +15,6 @@ pub(crate) mod traces;
 
 pub use call::Call;
 
-use std::sync::Arc;
-
 use tracing::Subscriber;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -76,19 +74,15 @@ impl Telemetry {
             tracing::warn!(error = chain(&error), "no traces");
             None
         });
-        let exposition = metrics::Exposition::install(terms)
+        let exposition = metrics::Exposition::install()
             .inspect_err(|error| tracing::warn!(error = chain(error), "no metrics"))
             .ok();
-        if let Some(exposition) = exposition.clone() {
-            tokio::spawn(exposition.upkeep());
-        }
         Self { exposition, export }
     }
 
-    /// Writes the metrics in Prometheus' text form.
-    pub(crate) fn metrics(&self) -> Arc<dyn Fn() -> String + Send + Sync> {
-        let exposition = self.exposition.clone();
-        Arc::new(move || exposition.as_ref().map(metrics::Exposition::text).unwrap_or_default())
+    /// The metrics that are counted; none if another library counts them.
+    pub(crate) fn metrics(&self) -> metrics::Exposition {
+        self.exposition.clone().unwrap_or_default()
     }
 
     /// Whether spans are exported.

@@ -93,6 +93,13 @@ pub const PROCESS_DURATION_BUCKETS: [f64; 4] = [0.1, 0.3, 1.0, 3.0];
 /// What it tells.
 pub const PROCESS_DURATION_ABOUT: &str =
     "From an input's coming to its outcome being durable, by status: success, error.";
+const PROCESS_DURATION: &Metric = &histogram(
+    PROCESS_DURATION_SUFFIX,
+    Unit::Seconds,
+    &PROCESS_DURATION_BUCKETS,
+    &["function", "status"],
+    PROCESS_DURATION_ABOUT,
+);
 
 /// The names of metrics. [`METRICS`] says what each is.
 mod metric {
@@ -154,6 +161,20 @@ const GROUPS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 30.0, 100.0, 300.0, 1000.0];
 const REQUESTS: &[f64] = &[0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
 /// Attempts.
 const TRIES: &[f64] = &[1.0, 2.0, 3.0, 4.0, 5.0, 8.0, 12.0, 20.0];
+
+/// The metric of this name. That of handling times has the function's own name before its suffix.
+pub(crate) fn find(name: &str) -> Option<&'static Metric> {
+    let known = METRICS.iter().find(|metric| metric.name == name);
+    known.or_else(|| name.ends_with(PROCESS_DURATION_SUFFIX).then_some(PROCESS_DURATION))
+}
+
+/// The bounds of the histogram of this name. One that is not in the list, as a handler may have its own, is of times.
+pub(crate) fn bounds(name: &str) -> &'static [f64] {
+    match find(name).map(|metric| metric.kind) {
+        Some(Kind::Histogram(bounds)) => bounds,
+        Some(Kind::Counter | Kind::Gauge) | None => TIMES,
+    }
+}
 
 /// The fields of a log line that come first, in this order, after level, time, service and the aggregate's id.
 pub(crate) const LOG_ORDER: &[&str] = &["event_id", "event_type", "trace_id", "span_id", "attempt"];

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use opentelemetry::trace::{Status, TraceContextExt};
+use opentelemetry::trace::{Status, TraceContextExt, TraceId};
 use opentelemetry::{Context, KeyValue};
 use tracing::{Instrument, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -318,24 +318,26 @@ pub(crate) fn traceparent(span: &Span) -> Option<Traceparent> {
     Traceparent::of_span(span.context().span().span_context())
 }
 
-/// The span that is open here has come to this end.
-pub(crate) fn finish(disposition: &Disposition) {
+/// The span that is open here has come to this end. Its trace, if that is recorded.
+pub(crate) fn finish(disposition: &Disposition) -> Option<TraceId> {
     let current = Span::current();
     if is_unrecorded(&current) {
-        return;
+        return None;
     }
     let context = current.context();
     let span = context.span();
     span.set_attribute(KeyValue::new(otel::OUTCOME, disposition.outcome()));
     // A run that committed nothing leaves nothing behind.
     let _ = Late::with(|late| late.take_ran(&context));
+    let trace = span.span_context().is_sampled().then(|| span.span_context().trace_id());
     let (kind, error) = match disposition {
-        Disposition::Ack { .. } | Disposition::Release { .. } => return,
+        Disposition::Ack { .. } | Disposition::Release { .. } => return trace,
         Disposition::Retry { error, .. } => ("retry", error),
         Disposition::DeadLetter { reason, error } => (reason.code(), error),
     };
     span.set_attribute(KeyValue::new(otel::ERROR_TYPE, kind));
     span.set_status(Status::error(error.clone()));
+    trace
 }
 
 /// The HTTP request of `span` has been answered.

@@ -23,8 +23,13 @@ async fn probes_are_answered_before_there_is_a_broker_and_the_rest_says_when_to_
         );
     }
     let metrics = client.ask("GET", "/metrics", &[], "").await;
-    assert_eq!((metrics.status, metrics.text.as_str()), (200, "jetlag_slots 64\n"));
+    let tells = "jetlag_slots{function=\"watcher\"} 64\n";
+    assert!(metrics.status == 200 && metrics.text.ends_with(tells), "{metrics:?}");
     assert!(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));
+    let accept = [("accept", "text/plain;q=0.5"), ("accept", "application/openmetrics-text; version=1.0.0")];
+    let metrics = client.ask("GET", "/metrics", &accept, "").await;
+    assert!(metrics.text.ends_with(&format!("{tells}# EOF\n")), "{metrics:?}");
+    assert!(metrics.header("content-type").starts_with("application/openmetrics-text; version=1.0.0"));
     for path in ["/", "/orders"] {
         assert_eq!(client.post(path, &[], "{}").await.refused(), (503, "starting".into()));
     }

@@ -2,6 +2,7 @@ use super::*;
 use crate::core::life::live;
 use crate::http::double::{self, CONTRACT, Memory, OrderPlaced, OrderSeen};
 use crate::subject::Subject;
+use crate::telemetry::metrics::{Exposition, Form};
 use crate::telemetry::spans_to;
 use crate::{Effects, Event, Failure, Payload};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -210,8 +211,8 @@ async fn spans_that_find_no_place_while_the_collector_hangs_are_counted_and_cost
     let endpoint = format!("http://{}/v1/traces", listener.local_addr().unwrap());
     let export_limit = Duration::from_secs(60);
     let export = export_as(Settings { export_limit, queue_max: 3, ..settings(&endpoint) });
-    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-    let counting = metrics::set_default_local_recorder(&recorder);
+    let exposition = Exposition::default();
+    let counting = exposition.counting();
     let subscriber = tracing_subscriber::registry().with(spans_to(&export));
     let guard = tracing::subscriber::set_default(subscriber);
     for _ in 0..3 {
@@ -220,7 +221,7 @@ async fn spans_that_find_no_place_while_the_collector_hangs_are_counted_and_cost
         assert_eq!(broker.events("orders.seen").len(), 1);
     }
     drop((guard, counting));
-    let text = recorder.handle().render();
+    let text = exposition.text(Form::Text);
     assert!(text.contains("jetlag_spans_lost_total{reason=\"queue_full\"} 3"), "{text}");
     export.stop_within(Duration::from_millis(100)).await;
 }
@@ -256,6 +257,25 @@ async fn a_trace_that_begins_with_an_event_from_outside_is_sampled_like_any_othe
 }
 
 #[tokio::test]
+async fn what_is_measured_of_an_input_has_its_trace_as_an_example_if_that_is_recorded() {
+    let (endpoint, _received) = collector().await;
+    let export = export(&endpoint, Duration::from_secs(5));
+    let unsampled = PARENT.replace("-01", "-00");
+    // Its time, its wait, the attempt, and the way of its order.
+    for (traceparent, exemplars) in [(PARENT, 4), (&unsampled, 0)] {
+        let exposition = Exposition::default();
+        let counting = exposition.counting();
+        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(spans_to(&export)));
+        handle(Some(traceparent), false).await;
+        drop((guard, counting));
+        let text = exposition.text(Form::OpenMetrics);
+        let exemplar = "# {trace_id=\"0af7651916cd43dd8448eb211c80319c\"} ";
+        assert_eq!(text.matches(exemplar).count(), exemplars, "{traceparent}: {text}");
+    }
+    export.stop().await;
+}
+
+#[tokio::test]
 async fn a_call_of_a_handler_hands_on_its_own_span_and_tells_no_secret() {
     let url = "https://ada:s3cret@bank.example/hooks/token-1?key=2";
     assert_eq!(crate::Call::new("POST", url).traceparent(), None, "nobody records it");
@@ -281,18 +301,15 @@ async fn a_call_of_a_handler_hands_on_its_own_span_and_tells_no_secret() {
 fn spans_that_nobody_takes_are_counted() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let exporter = Export::exporter(&format!("http://{closed}/v1/traces"), Duration::from_secs(5)).unwrap();
-    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-    metrics::with_local_recorder(&recorder, || {
+    let exposition = Exposition::default();
+    exposition.of(|| {
         let watched = Watched { exporter, waiting: Waiting::default(), complained: Mutex::default() };
         // Exported at once, on this thread: the recorder is this thread's.
         let provider = SdkTracerProvider::builder().with_simple_exporter(watched).build();
         drop(opentelemetry::trace::Tracer::start(&provider.tracer("test"), "lost"));
     });
-    assert!(
-        recorder.handle().render().contains("jetlag_spans_lost_total{reason=\"refused\"} 1"),
-        "{}",
-        recorder.handle().render()
-    );
+    let text = exposition.text(Form::Text);
+    assert!(text.contains("jetlag_spans_lost_total{reason=\"refused\"} 1"), "{text}");
 }
 
 #[test]
