@@ -84,7 +84,8 @@ impl<T> Event<T> {
     }
 }
 
-/// Any event, with its data unread: what a function that listens to everything is given.
+/// Any event, with its data unread: what a function that listens to everything is given. Receipts, which the runtime notes in
+/// the same stream, are not among them; whoever reads the trail has them too.
 #[derive(Debug, Clone)]
 pub struct AnyEvent {
     /// The type of the event.

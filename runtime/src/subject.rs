@@ -35,6 +35,11 @@ impl Subject {
         Self::join(&["done", function, &token::encode(aggregate_id), &token::encode(event_id)])
     }
 
+    /// Whether it is a [receipt](Self::of_receipt)'s: those have the form of events, and are none for a function.
+    pub fn is_receipt(&self) -> bool {
+        self.0.starts_with("done.")
+    }
+
     /// One piece of a function's state: `state.<function>.<kind>/<key>`, the last token encoded.
     pub fn of_state(function: &str, kind: &str, key: &str) -> Self {
         Self::join(&["state", function, &token::encode(&format!("{kind}/{key}"))])

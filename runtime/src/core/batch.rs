@@ -27,7 +27,9 @@ pub(crate) async fn live_batch<B: Broker>(engine: Arc<Engine<B>>, mut deliveries
     deliveries.sort_by_key(|delivery| delivery.sequence);
     let mut trusted = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
-        if engine.drain.is_cancelled() {
+        if delivery.is_receipt() {
+            engine.broker.ack(&delivery.receipt).await;
+        } else if engine.drain.is_cancelled() {
             // One by one takes long, and nothing of this has begun.
             give_back_unread(&engine, &delivery).await;
         } else if engine.isolation.trusts(&delivery) {

@@ -130,6 +130,13 @@ impl<R> Delivery<R> {
         find(&self.headers, name)
     }
 
+    /// Whether it is a receipt, which whoever listens to every type of event is sent too: a filter of the broker leaves
+    /// nothing out. Handled, it would leave a receipt of its own, and that another one, without end. The trail has receipts
+    /// as entries.
+    pub(crate) fn is_receipt(&self) -> bool {
+        self.stream == Stream::Events && self.subject.is_receipt()
+    }
+
     /// The last value of the header `name`.
     pub(crate) fn last_header(&self, name: &str) -> Option<&str> {
         self.headers.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str())

@@ -38,6 +38,10 @@ pub(crate) async fn live_each<B: Broker>(engine: Arc<Engine<B>>, deliveries: Vec
         deliveries.iter().map(|delivery| engine.pulse.hold(delivery.receipt.clone())).collect();
     let mut items: Vec<Option<Item<B::Receipt>>> = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
+        if delivery.is_receipt() {
+            engine.broker.ack(&delivery.receipt).await;
+            continue;
+        }
         match Inbound::read(&engine.terms, &delivery) {
             Ok(mut inbound) => {
                 let span = spans::process(&engine.terms, &mut inbound);

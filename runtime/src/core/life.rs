@@ -28,6 +28,9 @@ use crate::telemetry::spans;
 
 /// Takes `delivery` from its arrival to the answer to the broker.
 pub(crate) async fn live<B: Broker>(engine: Arc<Engine<B>>, delivery: Delivery<B::Receipt>) {
+    if delivery.is_receipt() {
+        return engine.broker.ack(&delivery.receipt).await;
+    }
     let _held = engine.pulse.hold(delivery.receipt.clone());
     let disposition = match Inbound::read(&engine.terms, &delivery) {
         Ok(mut inbound) => {

@@ -261,6 +261,9 @@ impl<'r, B: Broker> Rescue<'r, B> {
 
     /// Sees to it that the input of `delivery` is answered for. One that is held by somebody else may be killing him.
     async fn carried(&self, delivery: &Delivery<B::Receipt>, is_held: bool) -> Result<Rescued, PublishError> {
+        if delivery.is_receipt() {
+            return Ok(Rescued { answered: 1, ..Rescued::default() });
+        }
         let (stored, time) = (stored_of(delivery), delivery.time);
         let known = Known::of(self.function, Stream::Events, &stored);
         let unknown = |unavailable: Unavailable| PublishError::Ambiguous(unavailable.to_string());

@@ -49,7 +49,7 @@ pub(crate) async fn to<B: Sequel>(broker: &B, cause: &Cause) -> Result<Option<Ou
 
 /// Whether it only says that something was done.
 pub(crate) fn is_receipt(stored: &Stored) -> bool {
-    stored.subject.as_str().starts_with("done.")
+    stored.subject.is_receipt()
 }
 
 #[cfg(test)]

@@ -284,7 +284,7 @@ impl Harness {
 }
 
 fn is_event(stored: &&Kept) -> bool {
-    stored.subject.parse_event().is_some() && !stored.subject.as_str().starts_with("done.")
+    stored.subject.parse_event().is_some() && !stored.subject.is_receipt()
 }
 
 impl Drop for Harness {

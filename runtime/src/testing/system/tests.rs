@@ -209,6 +209,33 @@ async fn a_trail_is_read_in_batches() {
 }
 
 #[tokio::test]
+async fn who_listens_to_everything_hears_events_and_not_what_is_noted_of_them() {
+    const WATCHER: Contract<AnyEvent, Nothing> =
+        Contract::new("watcher", "Counts.").keeps(&[kind_of::<Count>()]);
+    async fn count(_: &(), event: Event<AnyEvent>, state: State) -> Result<Effects<Nothing>, Failure> {
+        // Given up: noted in a receipt too.
+        if event.aggregate_id == "P-3" {
+            return Err(Failure::reject("not this one"));
+        }
+        let count: Count = state.get("all").await?.unwrap_or_default();
+        Ok(Effects::none().put("all", &Count(count.0 + 1)))
+    }
+    const LEDGER: Contract<AnyEvent, Nothing> =
+        Contract::new("ledger", "Counts.").batch(3).keeps(&[kind_of::<Count>()]);
+    async fn add(_: &(), batch: Batch<AnyEvent>, state: State) -> Result<Effects<Nothing>, Failure> {
+        let count: Count = state.get("all").await?.unwrap_or_default();
+        Ok(Effects::none().put("all", &Count(count.0 + batch.len() as u32)))
+    }
+    let (office, _) = office(5);
+    let mut office = office.function(WATCHER, (), count).function(LEDGER, (), add);
+    sent(&mut office, &["P-1", "P-2", "P-3"]);
+    let course = office.run().await;
+    assert_eq!(office.state("watcher", "all"), Some(Count(6)), "{course}");
+    assert_eq!(office.state("ledger", "all"), Some(Count(9)), "{course}");
+    assert_eq!(course.to_string().matches("dead letter").count(), 3, "{course}");
+}
+
+#[tokio::test]
 #[should_panic(expected = "it does not come to rest")]
 async fn what_never_ends_is_told() {
     let (mut office, printer) = office(1);
