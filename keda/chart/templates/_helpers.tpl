@@ -135,21 +135,9 @@
           "secret": false
         },
         {
-          "name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-          "about": "the same with its path, instead of the former",
-          "default": "",
-          "secret": false
-        },
-        {
           "name": "OTEL_SDK_DISABLED",
-          "about": "true: no traces, whatever else is set",
+          "about": "true: nothing is exported, whatever else is set",
           "default": "false",
-          "secret": false
-        },
-        {
-          "name": "OTEL_TRACES_EXPORTER",
-          "about": "none: no traces, whatever else is set",
-          "default": "otlp",
           "secret": false
         },
         {
@@ -165,9 +153,39 @@
           "secret": false
         },
         {
+          "name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+          "about": "the same with its path, instead of the former",
+          "default": "",
+          "secret": false
+        },
+        {
+          "name": "OTEL_TRACES_EXPORTER",
+          "about": "none: no traces, whatever else is set",
+          "default": "otlp",
+          "secret": false
+        },
+        {
           "name": "JETLAG_TRACES_BY",
           "about": "parent: one trace for an order; link: one for each input, linked to what it follows from",
           "default": "parent",
+          "secret": false
+        },
+        {
+          "name": "OTEL_METRICS_EXPORTER",
+          "about": "otlp: metrics are sent to the collector too; /metrics has them in any case",
+          "default": "prometheus",
+          "secret": false
+        },
+        {
+          "name": "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+          "about": "collector of metrics with its path, instead of OTEL_EXPORTER_OTLP_ENDPOINT",
+          "default": "",
+          "secret": false
+        },
+        {
+          "name": "OTEL_METRIC_EXPORT_INTERVAL",
+          "about": "how often metrics are sent to the collector, in ms",
+          "default": "60000",
           "secret": false
         }
       ]
@@ -331,21 +349,9 @@
           "secret": false
         },
         {
-          "name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-          "about": "the same with its path, instead of the former",
-          "default": "",
-          "secret": false
-        },
-        {
           "name": "OTEL_SDK_DISABLED",
-          "about": "true: no traces, whatever else is set",
+          "about": "true: nothing is exported, whatever else is set",
           "default": "false",
-          "secret": false
-        },
-        {
-          "name": "OTEL_TRACES_EXPORTER",
-          "about": "none: no traces, whatever else is set",
-          "default": "otlp",
           "secret": false
         },
         {
@@ -361,9 +367,39 @@
           "secret": false
         },
         {
+          "name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+          "about": "the same with its path, instead of the former",
+          "default": "",
+          "secret": false
+        },
+        {
+          "name": "OTEL_TRACES_EXPORTER",
+          "about": "none: no traces, whatever else is set",
+          "default": "otlp",
+          "secret": false
+        },
+        {
           "name": "JETLAG_TRACES_BY",
           "about": "parent: one trace for an order; link: one for each input, linked to what it follows from",
           "default": "parent",
+          "secret": false
+        },
+        {
+          "name": "OTEL_METRICS_EXPORTER",
+          "about": "otlp: metrics are sent to the collector too; /metrics has them in any case",
+          "default": "prometheus",
+          "secret": false
+        },
+        {
+          "name": "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+          "about": "collector of metrics with its path, instead of OTEL_EXPORTER_OTLP_ENDPOINT",
+          "default": "",
+          "secret": false
+        },
+        {
+          "name": "OTEL_METRIC_EXPORT_INTERVAL",
+          "about": "how often metrics are sent to the collector, in ms",
+          "default": "60000",
           "secret": false
         }
       ]
@@ -513,21 +549,9 @@
           "secret": false
         },
         {
-          "name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-          "about": "the same with its path, instead of the former",
-          "default": "",
-          "secret": false
-        },
-        {
           "name": "OTEL_SDK_DISABLED",
-          "about": "true: no traces, whatever else is set",
+          "about": "true: nothing is exported, whatever else is set",
           "default": "false",
-          "secret": false
-        },
-        {
-          "name": "OTEL_TRACES_EXPORTER",
-          "about": "none: no traces, whatever else is set",
-          "default": "otlp",
           "secret": false
         },
         {
@@ -543,9 +567,39 @@
           "secret": false
         },
         {
+          "name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+          "about": "the same with its path, instead of the former",
+          "default": "",
+          "secret": false
+        },
+        {
+          "name": "OTEL_TRACES_EXPORTER",
+          "about": "none: no traces, whatever else is set",
+          "default": "otlp",
+          "secret": false
+        },
+        {
           "name": "JETLAG_TRACES_BY",
           "about": "parent: one trace for an order; link: one for each input, linked to what it follows from",
           "default": "parent",
+          "secret": false
+        },
+        {
+          "name": "OTEL_METRICS_EXPORTER",
+          "about": "otlp: metrics are sent to the collector too; /metrics has them in any case",
+          "default": "prometheus",
+          "secret": false
+        },
+        {
+          "name": "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+          "about": "collector of metrics with its path, instead of OTEL_EXPORTER_OTLP_ENDPOINT",
+          "default": "",
+          "secret": false
+        },
+        {
+          "name": "OTEL_METRIC_EXPORT_INTERVAL",
+          "about": "how often metrics are sent to the collector, in ms",
+          "default": "60000",
           "secret": false
         },
         {
@@ -725,21 +779,9 @@
           "secret": false
         },
         {
-          "name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-          "about": "the same with its path, instead of the former",
-          "default": "",
-          "secret": false
-        },
-        {
           "name": "OTEL_SDK_DISABLED",
-          "about": "true: no traces, whatever else is set",
+          "about": "true: nothing is exported, whatever else is set",
           "default": "false",
-          "secret": false
-        },
-        {
-          "name": "OTEL_TRACES_EXPORTER",
-          "about": "none: no traces, whatever else is set",
-          "default": "otlp",
           "secret": false
         },
         {
@@ -755,9 +797,39 @@
           "secret": false
         },
         {
+          "name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+          "about": "the same with its path, instead of the former",
+          "default": "",
+          "secret": false
+        },
+        {
+          "name": "OTEL_TRACES_EXPORTER",
+          "about": "none: no traces, whatever else is set",
+          "default": "otlp",
+          "secret": false
+        },
+        {
           "name": "JETLAG_TRACES_BY",
           "about": "parent: one trace for an order; link: one for each input, linked to what it follows from",
           "default": "parent",
+          "secret": false
+        },
+        {
+          "name": "OTEL_METRICS_EXPORTER",
+          "about": "otlp: metrics are sent to the collector too; /metrics has them in any case",
+          "default": "prometheus",
+          "secret": false
+        },
+        {
+          "name": "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+          "about": "collector of metrics with its path, instead of OTEL_EXPORTER_OTLP_ENDPOINT",
+          "default": "",
+          "secret": false
+        },
+        {
+          "name": "OTEL_METRIC_EXPORT_INTERVAL",
+          "about": "how often metrics are sent to the collector, in ms",
+          "default": "60000",
           "secret": false
         }
       ]
@@ -907,21 +979,9 @@
           "secret": false
         },
         {
-          "name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-          "about": "the same with its path, instead of the former",
-          "default": "",
-          "secret": false
-        },
-        {
           "name": "OTEL_SDK_DISABLED",
-          "about": "true: no traces, whatever else is set",
+          "about": "true: nothing is exported, whatever else is set",
           "default": "false",
-          "secret": false
-        },
-        {
-          "name": "OTEL_TRACES_EXPORTER",
-          "about": "none: no traces, whatever else is set",
-          "default": "otlp",
           "secret": false
         },
         {
@@ -937,9 +997,39 @@
           "secret": false
         },
         {
+          "name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+          "about": "the same with its path, instead of the former",
+          "default": "",
+          "secret": false
+        },
+        {
+          "name": "OTEL_TRACES_EXPORTER",
+          "about": "none: no traces, whatever else is set",
+          "default": "otlp",
+          "secret": false
+        },
+        {
           "name": "JETLAG_TRACES_BY",
           "about": "parent: one trace for an order; link: one for each input, linked to what it follows from",
           "default": "parent",
+          "secret": false
+        },
+        {
+          "name": "OTEL_METRICS_EXPORTER",
+          "about": "otlp: metrics are sent to the collector too; /metrics has them in any case",
+          "default": "prometheus",
+          "secret": false
+        },
+        {
+          "name": "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+          "about": "collector of metrics with its path, instead of OTEL_EXPORTER_OTLP_ENDPOINT",
+          "default": "",
+          "secret": false
+        },
+        {
+          "name": "OTEL_METRIC_EXPORT_INTERVAL",
+          "about": "how often metrics are sent to the collector, in ms",
+          "default": "60000",
           "secret": false
         },
         {

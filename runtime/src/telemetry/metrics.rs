@@ -2,9 +2,11 @@
 
 mod buckets;
 pub(crate) mod exemplar;
+pub(crate) mod push;
 mod series;
 mod text;
 
+use crate::telemetry::metrics::push::Push;
 use crate::telemetry::metrics::series::Series;
 pub(crate) use crate::telemetry::metrics::text::Form;
 
@@ -20,11 +22,17 @@ pub(crate) struct Exposition {
 pub(crate) struct Taken;
 
 impl Exposition {
-    /// Counts from now on, for the whole process. What is looked up before is never counted.
-    pub(crate) fn install() -> Result<Self, Taken> {
-        let exposition = Self::default();
+    /// Counts from now on, for the whole process. What is looked up before is never counted. Where there is a `push`, the same
+    /// is sent by it.
+    pub(crate) fn install(push: Option<&Push>) -> Result<Self, Taken> {
+        let exposition = Self::told_to(push);
         metrics::set_global_recorder(exposition.series.clone()).map_err(|_| Taken)?;
         Ok(exposition)
+    }
+
+    /// None yet.
+    fn told_to(push: Option<&Push>) -> Self {
+        Self { series: Series::told_to(push.map(Push::meter)) }
     }
 
     /// Every metric, as `form` has it.

@@ -1,6 +1,7 @@
 //! What a function tells of itself: logs, metrics, traces.
 
 mod call;
+mod collector;
 pub(crate) mod journey;
 pub(crate) mod late;
 mod line;
@@ -15,6 +16,7 @@ pub(crate) mod traces;
 
 pub use call::Call;
 
+use futures::future::OptionFuture;
 use tracing::Subscriber;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -22,13 +24,16 @@ use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::failure::chain;
+use crate::telemetry::metrics::push::{self, Push};
 use crate::{Environment, Terms};
 
 /// What is told, and to whom.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     log_filter: String,
+    collector: collector::Settings,
     traces: traces::Settings,
+    push: push::Settings,
 }
 
 impl Settings {
@@ -39,7 +44,10 @@ impl Settings {
             logs::DEFAULT_FILTER,
             "what is logged, such as debug or info,jetlag=debug",
         );
-        Self { log_filter, traces: traces::Settings::read(env) }
+        let collector = collector::Settings::read(env);
+        let traces = traces::Settings::read(env, &collector);
+        let push = push::Settings::read(env, &collector);
+        Self { log_filter, collector, traces, push }
     }
 }
 
@@ -47,6 +55,7 @@ impl Settings {
 pub(crate) struct Telemetry {
     exposition: Option<metrics::Exposition>,
     export: Option<traces::Export>,
+    push: Option<Push>,
 }
 
 impl Telemetry {
@@ -55,7 +64,7 @@ impl Telemetry {
     /// function does not stay away for want of telemetry.
     pub(crate) fn start(terms: &Terms, settings: Settings) -> Self {
         let (sieve, fault) = logs::Sieve::new(&settings.log_filter);
-        let export = traces::Export::new(terms, settings.traces);
+        let export = traces::Export::new(terms, settings.traces, &settings.collector);
         let spans = export.as_ref().ok().and_then(Option::as_ref).map(spans_to);
         let (sieve, filter) = reload::Layer::new(sieve);
         let lines = logs::Lines::to_stdout(terms.name).with_filter(sieve);
@@ -74,10 +83,14 @@ impl Telemetry {
             tracing::warn!(error = chain(&error), "no traces");
             None
         });
-        let exposition = metrics::Exposition::install()
+        let push = Push::new(terms, settings.push, &settings.collector).unwrap_or_else(|error| {
+            tracing::warn!(error = chain(&error), "no metrics by OTLP");
+            None
+        });
+        let exposition = metrics::Exposition::install(push.as_ref())
             .inspect_err(|error| tracing::warn!(error = chain(error), "no metrics"))
             .ok();
-        Self { exposition, export }
+        Self { exposition, export, push }
     }
 
     /// The metrics that are counted; none if another library counts them.
@@ -90,11 +103,11 @@ impl Telemetry {
         self.export.is_some()
     }
 
-    /// Sends the last spans, within a bound.
+    /// Sends the last spans and metrics, within a bound.
     pub(crate) async fn stop(self) {
-        if let Some(export) = self.export {
-            export.stop().await;
-        }
+        let spans = OptionFuture::from(self.export.map(traces::Export::stop));
+        let metrics = OptionFuture::from(self.push.map(Push::stop));
+        tokio::join!(spans, metrics);
     }
 }
 

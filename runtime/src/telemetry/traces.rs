@@ -5,42 +5,29 @@ pub(crate) mod sampling;
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use metrics::counter;
-use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::{ExporterBuildError, Protocol, WithExportConfig, WithHttpConfig};
+use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter, Tracer};
-use tokio::sync::oneshot;
 
+use crate::telemetry::collector::{self, Complaints, FLUSH_LIMIT, NoExport, client, flush};
 use crate::telemetry::names;
 use crate::telemetry::traces::queue::{Queue, Waiting};
 use crate::telemetry::traces::sampling::Sampling;
 use crate::{Environment, Terms};
 
-/// How long the last spans may take to get out when the process stops.
-const FLUSH_LIMIT: Duration = Duration::from_secs(5);
-/// How long the collector may take to accept a connection.
-const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-/// How long one export may take unless `OTEL_EXPORTER_OTLP_TIMEOUT` says otherwise: the specification's own default.
-const EXPORT_LIMIT_MS: u64 = 10_000;
 /// How many spans wait for the collector at most unless `OTEL_BSP_MAX_QUEUE_SIZE` says otherwise: the specification's own
 /// default.
 const QUEUE_MAX: usize = 2048;
-/// How often at most the log tells that spans are lost; the metric tells how many.
-const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
-
 /// Where spans go.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// The collector's URL for traces, or nothing if spans are not exported.
     endpoint: Option<String>,
-    service: Option<String>,
-    export_limit: Duration,
     queue_max: usize,
     sampling: Sampling,
     by: By,
@@ -77,22 +64,13 @@ impl fmt::Display for By {
 }
 
 impl Settings {
-    /// OpenTelemetry's own variables. The SDK reads its own: headers, sampler, batches.
-    pub(crate) fn read(env: &mut Environment) -> Self {
-        let base = env.text_if_set(
-            "OTEL_EXPORTER_OTLP_ENDPOINT",
-            "collector of traces (OTLP over HTTP); none: no traces",
-        );
+    /// OpenTelemetry's own variables. The SDK reads its own: sampler, batches.
+    pub(crate) fn read(env: &mut Environment, collector: &collector::Settings) -> Self {
         let own = env.text_if_set(
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
             "the same with its path, instead of the former",
         );
-        let disabled = env.text_or("OTEL_SDK_DISABLED", "false", "true: no traces, whatever else is set");
         let exporter = env.text_or("OTEL_TRACES_EXPORTER", "otlp", "none: no traces, whatever else is set");
-        let service = env
-            .text_if_set("OTEL_SERVICE_NAME", "name of the service in traces; the function's own if not set");
-        let export_limit_ms =
-            env.parsed_or("OTEL_EXPORTER_OTLP_TIMEOUT", EXPORT_LIMIT_MS, "longest export, in ms");
         let own_of = |name| env.of_others(name).unwrap_or_default();
         let queue_max = own_of("OTEL_BSP_MAX_QUEUE_SIZE").parse().unwrap_or(QUEUE_MAX);
         let sampling = Sampling::of(&own_of("OTEL_TRACES_SAMPLER"), &own_of("OTEL_TRACES_SAMPLER_ARG"));
@@ -101,31 +79,10 @@ impl Settings {
             By::Parent,
             "parent: one trace for an order; link: one for each input, linked to what it follows from",
         );
-        let off = disabled.eq_ignore_ascii_case("true") || exporter == "none";
-        let endpoint = own.or_else(|| base.map(|base| format!("{}/v1/traces", base.trim_end_matches('/'))));
-        Self {
-            endpoint: endpoint.filter(|_| !off),
-            service,
-            export_limit: Duration::from_millis(export_limit_ms),
-            queue_max: queue_max.max(1),
-            sampling,
-            by,
-        }
+        let off = collector.disabled || exporter == "none";
+        let endpoint = own.or_else(|| collector.endpoint("traces"));
+        Self { endpoint: endpoint.filter(|_| !off), queue_max: queue_max.max(1), sampling, by }
     }
-}
-
-/// Why spans are not exported although they should be.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NoTraces {
-    /// No HTTP client.
-    #[error("no HTTP client can be made")]
-    Client(#[from] reqwest::Error),
-    /// The client's thread ended early, or could not start.
-    #[error("no thread can be started for the HTTP client")]
-    Thread,
-    /// The exporter refuses its settings.
-    #[error("the exporter cannot be set up")]
-    Exporter(#[from] ExporterBuildError),
 }
 
 /// The export of spans.
@@ -137,23 +94,23 @@ pub(crate) struct Export {
 
 impl Export {
     /// The export that `settings` ask for, if they do.
-    pub(crate) fn new(terms: &Terms, settings: Settings) -> Result<Option<Self>, NoTraces> {
+    pub(crate) fn new(
+        terms: &Terms,
+        settings: Settings,
+        collector: &collector::Settings,
+    ) -> Result<Option<Self>, NoExport> {
         let Some(endpoint) = settings.endpoint else { return Ok(None) };
-        let exporter = Self::exporter(&endpoint, settings.export_limit)?;
-        let service = settings.service.unwrap_or_else(|| terms.name.into());
-        let resource = Resource::builder()
-            .with_service_name(service)
-            .with_attribute(KeyValue::new("service.namespace", "jetlag"))
-            .build();
+        let exporter = Self::exporter(&endpoint, collector.export_limit)?;
+        let resource = collector.resource(terms);
         let waiting = Waiting::default();
-        let exporter = Watched { exporter, waiting: waiting.clone(), complained: Mutex::default() };
+        let exporter = Watched { exporter, waiting: waiting.clone(), complaints: Complaints::default() };
         let queue = Queue::new(exporter, waiting, settings.queue_max);
         let provider =
             SdkTracerProvider::builder().with_span_processor(queue).with_resource(resource).build();
         Ok(Some(Self { provider, sampling: settings.sampling, by: settings.by }))
     }
 
-    fn exporter(endpoint: &str, limit: Duration) -> Result<opentelemetry_otlp::SpanExporter, NoTraces> {
+    fn exporter(endpoint: &str, limit: Duration) -> Result<opentelemetry_otlp::SpanExporter, NoExport> {
         Ok(opentelemetry_otlp::SpanExporter::builder()
             .with_http()
             .with_http_client(client(endpoint, limit)?)
@@ -184,37 +141,8 @@ impl Export {
     }
 
     async fn stop_within(self, limit: Duration) {
-        let (done, waiting) = oneshot::channel();
-        // A thread of its own, not one of the runtime's: those are waited for when the process ends, this one is not.
-        let flushing = std::thread::Builder::new().name("last-spans".into()).spawn(move || {
-            let _ = done.send(self.provider.shutdown_with_timeout(limit));
-        });
-        let flushed = match flushing {
-            Ok(_) => tokio::time::timeout(limit, waiting).await,
-            Err(error) => return tracing::warn!(%error, "the last spans are lost"),
-        };
-        match flushed {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => tracing::warn!(%error, "the last spans are lost"),
-            Ok(Err(_)) | Err(_) => {
-                tracing::warn!(error = "the collector does not answer", "the last spans are lost");
-            }
-        }
+        flush("spans", limit, move |limit| self.provider.shutdown_with_timeout(limit)).await;
     }
-}
-
-/// A client that blocks its thread, which is the exporter's own: there is no runtime there.
-fn client(endpoint: &str, limit: Duration) -> Result<reqwest::blocking::Client, NoTraces> {
-    // The provider of the process. Whoever calls this library may have chosen one: theirs stays.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = reqwest::blocking::Client::builder().connect_timeout(CONNECT_LIMIT).timeout(limit);
-    if !endpoint.starts_with("https:") {
-        // A plain connection must not fail because the image has no certificates.
-        builder = builder.tls_certs_only([]);
-    }
-    // Built on a thread of its own: a blocking client may not be made within a runtime.
-    let built = std::thread::Builder::new().spawn(move || builder.build()).map_err(|_| NoTraces::Thread)?;
-    Ok(built.join().map_err(|_| NoTraces::Thread)??)
 }
 
 /// An exporter whose failures are counted, and told now and then.
@@ -223,7 +151,7 @@ struct Watched<E> {
     exporter: E,
     /// What is handed over waits no more.
     waiting: Waiting,
-    complained: Mutex<Option<Instant>>,
+    complaints: Complaints,
 }
 
 impl<E: SpanExporter> SpanExporter for Watched<E> {
@@ -233,7 +161,7 @@ impl<E: SpanExporter> SpanExporter for Watched<E> {
         self.waiting.leave(spans);
         if let Err(error) = &result {
             counter!(names::SPANS_LOST, "reason" => "refused").increment(spans);
-            if self.may_complain() {
+            if self.complaints.are_due() {
                 tracing::warn!(spans, %error, "spans lost: the trace collector did not take them");
             }
         }
@@ -250,17 +178,6 @@ impl<E: SpanExporter> SpanExporter for Watched<E> {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.exporter.set_resource(resource);
-    }
-}
-
-impl<E> Watched<E> {
-    fn may_complain(&self) -> bool {
-        let mut complained = self.complained.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let due = complained.is_none_or(|last| last.elapsed() >= COMPLAINT_INTERVAL);
-        if due {
-            *complained = Some(Instant::now());
-        }
-        due
     }
 }
 

@@ -7,8 +7,9 @@ use metrics::atomics::AtomicU64;
 use metrics::{GaugeFn, HistogramFn};
 
 use crate::telemetry::metrics::exemplar::{self, Exemplar};
+use crate::telemetry::metrics::push::Twin;
 
-/// Counts of values, by upper bounds. Nothing here waits for anything.
+/// Counts of values, by upper bounds. Nothing of its own waits for anything.
 #[derive(Debug)]
 pub(crate) struct Buckets {
     bounds: &'static [f64],
@@ -16,6 +17,8 @@ pub(crate) struct Buckets {
     buckets: Box<[Bucket]>,
     /// A float by its bits, as a gauge has it.
     sum: AtomicU64,
+    /// Where metrics are sent by OTLP.
+    twin: Option<Twin>,
 }
 
 #[derive(Debug, Default)]
@@ -36,10 +39,10 @@ pub(crate) struct Counted {
 }
 
 impl Buckets {
-    /// Empty buckets up to each of `bounds`, which ascend, and one above.
-    pub(crate) fn new(bounds: &'static [f64]) -> Self {
+    /// Empty buckets up to each of `bounds`, which ascend, and one above. The `twin` is told every value too.
+    pub(crate) fn new(bounds: &'static [f64], twin: Option<Twin>) -> Self {
         let buckets = std::iter::repeat_with(Bucket::default).take(bounds.len().saturating_add(1)).collect();
-        Self { bounds, buckets, sum: AtomicU64::new(0) }
+        Self { bounds, buckets, sum: AtomicU64::new(0), twin }
     }
 
     /// What is in them, from the lowest on.
@@ -64,6 +67,9 @@ impl HistogramFn for Buckets {
         let Some(bucket) = self.buckets.get(at) else { return };
         bucket.count.fetch_add(1, Ordering::Relaxed);
         GaugeFn::increment(&self.sum, value);
+        if let Some(twin) = &self.twin {
+            twin.record(value);
+        }
         if let Some(exemplar) = exemplar::now(value) {
             // Whoever holds it writes one that is as good, or reads.
             match bucket.exemplar.try_lock() {
@@ -86,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_value_is_in_the_first_bucket_whose_bound_it_does_not_exceed() {
-        let buckets = Buckets::new(&[1.0, 3.0]);
+        let buckets = Buckets::new(&[1.0, 3.0], None);
         for value in [0.0, 1.0, 1.1, 3.0, 3.5, f64::INFINITY] {
             buckets.record(value);
         }
@@ -96,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_bucket_keeps_the_last_trace_that_is_recorded_and_no_other() {
-        let buckets = Buckets::new(&[1.0]);
+        let buckets = Buckets::new(&[1.0], None);
         let trace = |id: u8| Some(TraceId::from_bytes([id; 16]));
         exemplar::of(trace(1), || buckets.record(0.25));
         exemplar::of(trace(2), || buckets.record(0.5));
@@ -109,7 +115,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_an_exemplar_and_nothing_is_lost_but_it() {
-        let buckets = Buckets::new(&[1.0]);
+        let buckets = Buckets::new(&[1.0], None);
         let held = buckets.buckets[0].exemplar.lock().unwrap();
         exemplar::of(Some(TraceId::from_bytes([1; 16])), || buckets.record(0.25));
         drop(held);

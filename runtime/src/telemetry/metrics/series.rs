@@ -5,14 +5,18 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use metrics::atomics::AtomicU64;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use opentelemetry::metrics::Meter;
 
 use crate::telemetry::metrics::buckets::Buckets;
+use crate::telemetry::metrics::push::{self, Twin};
 use crate::telemetry::names;
 
 /// The series that were asked for so far. Clones are the same.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Series {
     cells: Arc<RwLock<HashMap<Key, Cell>>>,
+    /// Who is told of each series besides.
+    meter: Option<Meter>,
 }
 
 /// What one series counts.
@@ -25,6 +29,11 @@ pub(crate) enum Cell {
 }
 
 impl Series {
+    /// None yet; each that comes is made known to `meter`.
+    pub(crate) fn told_to(meter: Option<Meter>) -> Self {
+        Self { meter, ..Self::default() }
+    }
+
     /// All of them, by name and then by labels.
     pub(crate) fn read(&self) -> Vec<(Key, Cell)> {
         let cells = self.cells.read().unwrap_or_else(PoisonError::into_inner);
@@ -40,6 +49,11 @@ impl Series {
             return known.clone();
         }
         let mut cells = self.cells.write().unwrap_or_else(PoisonError::into_inner);
+        let new = || {
+            let cell = new();
+            self.meter.iter().for_each(|meter| push::observe(meter, key, &cell));
+            cell
+        };
         cells.entry(key.clone()).or_insert_with(new).clone()
     }
 }
@@ -66,7 +80,12 @@ impl Recorder for Series {
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        match self.cell(key, || Cell::Histogram(Arc::new(Buckets::new(names::bounds(key.name()))))) {
+        let new = || {
+            let bounds = names::bounds(key.name());
+            let twin = self.meter.as_ref().map(|meter| Twin::of(meter, key, bounds));
+            Cell::Histogram(Arc::new(Buckets::new(bounds, twin)))
+        };
+        match self.cell(key, new) {
             Cell::Histogram(buckets) => Histogram::from_arc(buckets),
             Cell::Counter(_) | Cell::Gauge(_) => Histogram::noop(),
         }

@@ -116,7 +116,10 @@ fn head(text: &mut String, name: &str, cell: &Cell, form: Form) {
     if let Some(unit) = unit.filter(|_| form == Form::OpenMetrics) {
         let _ = writeln!(text, "# UNIT {family} {unit}");
     }
-    let about = format!("{} Labels: {}.", metric.about, metric.labels.join(", "));
+    let about = match metric.labels {
+        [] => metric.about.to_owned(),
+        labels => format!("{} Labels: {}.", metric.about, labels.join(", ")),
+    };
     let _ = writeln!(text, "# HELP {family} {}", escaped(&about, form == Form::OpenMetrics));
 }
 

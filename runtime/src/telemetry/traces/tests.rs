@@ -2,68 +2,43 @@ use super::*;
 use crate::core::life::live;
 use crate::http::double::{self, CONTRACT, Memory, OrderPlaced, OrderSeen};
 use crate::subject::Subject;
+use crate::telemetry::collector::double::{Received, collector as collector_of};
 use crate::telemetry::metrics::{Exposition, Form};
 use crate::telemetry::spans_to;
 use crate::{Effects, Event, Failure, Payload};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue as Attribute, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::Span;
-use prost::Message as _;
-use std::sync::Arc;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 use tokio::net::TcpListener;
 use tracing_subscriber::layer::SubscriberExt;
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const OTHER_TRACE: &str = "00-11111111111111111111111111111111-b7ad6b7169203331-01";
 
-type Received = Arc<Mutex<Vec<ExportTraceServiceRequest>>>;
-
-/// A collector: HTTP as far as OTLP needs it, and the protobuf of what it was sent.
-async fn collector() -> (String, Received) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}/v1/traces", listener.local_addr().unwrap());
-    let received = Received::default();
-    let into = Arc::clone(&received);
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut bytes = Vec::new();
-            let (head, body) = loop {
-                stream.read_buf(&mut bytes).await.unwrap();
-                let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
-                let head = String::from_utf8(bytes[..at].to_vec()).unwrap().to_lowercase();
-                let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-                if bytes.len() >= at + 4 + length.parse::<usize>().unwrap() {
-                    break (head, bytes.split_off(at + 4));
-                }
-            };
-            assert!(
-                head.starts_with("post /v1/traces http/1.1") && head.contains("application/x-protobuf"),
-                "{head}"
-            );
-            into.lock().unwrap().push(ExportTraceServiceRequest::decode(body.as_slice()).unwrap());
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                .await
-                .unwrap();
-        }
-    });
-    (endpoint, received)
+async fn collector() -> (String, Received<ExportTraceServiceRequest>) {
+    collector_of("traces").await
 }
 
 fn settings(endpoint: &str) -> Settings {
-    let (endpoint, export_limit) = (Some(endpoint.into()), Duration::from_secs(5));
     let sampling = Sampling::of("", "");
-    Settings { endpoint, service: None, export_limit, queue_max: QUEUE_MAX, sampling, by: By::Parent }
+    Settings { endpoint: Some(endpoint.into()), queue_max: QUEUE_MAX, sampling, by: By::Parent }
+}
+
+fn within(settings: Settings, export_limit: Duration) -> Export {
+    let ms = export_limit.as_millis().to_string();
+    let collector = Environment::of([("OTEL_EXPORTER_OTLP_TIMEOUT", ms.as_str())]);
+    let collector = collector::Settings::read(&mut { collector });
+    Export::new(&CONTRACT.terms(), settings, &collector).unwrap().unwrap()
 }
 
 fn export_as(settings: Settings) -> Export {
-    Export::new(&CONTRACT.terms(), settings).unwrap().unwrap()
+    within(settings, Duration::from_secs(5))
 }
 
 fn export(endpoint: &str, export_limit: Duration) -> Export {
-    export_as(Settings { export_limit, ..settings(endpoint) })
+    within(settings(endpoint), export_limit)
 }
 
 /// Handles one order, which came with `traceparent`, and gives the broker and the attempt's own traceparent.
@@ -175,7 +150,8 @@ async fn by_link_an_input_begins_a_trace_of_its_own_that_leads_to_what_it_follow
     assert_eq!(handled_under.as_deref(), Some(own.as_str()));
     assert_eq!(broker.events("orders.seen")[0].header("traceparent"), Some(own.as_str()));
     let mut env = Environment::of([("JETLAG_TRACES_BY", "both")]);
-    Settings::read(&mut env);
+    let collector = collector::Settings::read(&mut env);
+    Settings::read(&mut env, &collector);
     assert!(env.faults()[0].contains("JETLAG_TRACES_BY"), "{:?}", env.faults());
 }
 
@@ -210,7 +186,7 @@ async fn spans_that_find_no_place_while_the_collector_hangs_are_counted_and_cost
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}/v1/traces", listener.local_addr().unwrap());
     let export_limit = Duration::from_secs(60);
-    let export = export_as(Settings { export_limit, queue_max: 3, ..settings(&endpoint) });
+    let export = within(Settings { queue_max: 3, ..settings(&endpoint) }, export_limit);
     let exposition = Exposition::default();
     let counting = exposition.counting();
     let subscriber = tracing_subscriber::registry().with(spans_to(&export));
@@ -303,7 +279,7 @@ fn spans_that_nobody_takes_are_counted() {
     let exporter = Export::exporter(&format!("http://{closed}/v1/traces"), Duration::from_secs(5)).unwrap();
     let exposition = Exposition::default();
     exposition.of(|| {
-        let watched = Watched { exporter, waiting: Waiting::default(), complained: Mutex::default() };
+        let watched = Watched { exporter, waiting: Waiting::default(), complaints: Complaints::default() };
         // Exported at once, on this thread: the recorder is this thread's.
         let provider = SdkTracerProvider::builder().with_simple_exporter(watched).build();
         drop(opentelemetry::trace::Tracer::start(&provider.tracer("test"), "lost"));
@@ -321,7 +297,8 @@ fn opentelemetrys_own_variables_decide_whether_and_where() {
             [one, two] => Environment::of([*one, *two]),
             _ => unreachable!(),
         };
-        Settings::read(&mut env).endpoint
+        let collector = collector::Settings::read(&mut env);
+        Settings::read(&mut env, &collector).endpoint
     };
     let base = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318/");
     assert_eq!(endpoint(&[]), None);
