@@ -82,12 +82,24 @@ const ORDER: Contract<Paid, Confirmed> = Contract::new("order", "Confirms.").ret
 const NOTIFICATION: Contract<Confirmed, Sent> = Contract::new("notification", "Tells.").retry(RETRY);
 const AUDIT: Contract<AnyEvent, Nothing> = Contract::new("audit", "Looks at everything.").retry(RETRY);
 
-/// The payment gateway: it takes its time.
-struct Gateway(Duration);
+/// What spreads the orders that fail over a hundred, as in the peers.
+const LOT: usize = 37;
+
+/// The payment gateway: it takes its time, and fails as often as it is told to.
+struct Gateway {
+    takes: Duration,
+    /// Of how many orders in a hundred the first charge fails, and of how many every charge.
+    failing_percent: usize,
+    lost_percent: usize,
+}
 
 impl Gateway {
     fn from_env(env: &mut Environment) -> Self {
-        Self(Duration::from_millis(env.parsed_or("GATEWAY_MS", 0, "how long a charge takes")))
+        Self {
+            takes: Duration::from_millis(env.parsed_or("GATEWAY_MS", 0, "how long a charge takes")),
+            failing_percent: env.parsed_or("FAILING_PERCENT", 0, "of how many orders the first charge fails"),
+            lost_percent: env.parsed_or("LOST_PERCENT", 0, "of how many orders every charge fails"),
+        }
     }
 }
 
@@ -98,8 +110,19 @@ async fn reserve(_: &(), event: Event<Placed>) -> Result<Reserved, Failure> {
 }
 
 async fn charge(gateway: &Gateway, event: Event<Reserved>) -> Result<Paid, Failure> {
-    if !gateway.0.is_zero() {
-        tokio::time::sleep(gateway.0).await;
+    if !gateway.takes.is_zero() {
+        tokio::time::sleep(gateway.takes).await;
+    }
+    if gateway.failing_percent + gateway.lost_percent > 0 {
+        let digits = event.aggregate_id.get(event.aggregate_id.len().saturating_sub(2)..).unwrap_or_default();
+        let number: usize = digits.parse().or_reject("an order without a number")?;
+        let lot = number * LOT % 100;
+        if lot < gateway.lost_percent {
+            return Err(Failure::reject("this card cannot be charged"));
+        }
+        if lot < gateway.failing_percent && event.attempt == 1 {
+            return Err(Failure::retry("the gateway is out of order"));
+        }
     }
     Ok(Paid(event.data.0))
 }

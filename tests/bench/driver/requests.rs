@@ -206,7 +206,7 @@ pub async fn run(
         answered.faults.push(format!("the service has ended: {status}: {}", service.last_words()));
     }
     // An order that is placed, and no more: nobody handles it here.
-    answered.faults.extend(verdict::faults(&broker, "m", orders, 1).await);
+    answered.faults.extend(verdict::faults(&broker, "m", orders, 1, |_| false, 0).await);
     service.stop().await;
     broker.process.stop().await;
     answered

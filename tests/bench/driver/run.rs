@@ -83,7 +83,6 @@ struct Generated {
     p99_ms: f64,
     p999_ms: f64,
     confirmed: usize,
-    doubled: usize,
     foreign: usize,
     left: u64,
 }
@@ -217,10 +216,15 @@ pub async fn run(
             }
         };
         fault(generated.left > 0, format!("{} inputs unanswered", generated.left));
-        fault(generated.confirmed != orders, format!("{} of {orders} seen confirmed", generated.confirmed));
-        fault(generated.doubled > 0, format!("{} seen confirmed twice", generated.doubled));
+        let wanted = orders - scenario.lost(orders);
+        fault(generated.confirmed != wanted, format!("{} of {wanted} seen confirmed", generated.confirmed));
         fault(generated.foreign > 0, format!("{} confirmed that were not placed", generated.foreign));
-        measured.faults.extend(verdict::faults(&setting.broker, "m", orders, TYPES.len()).await);
+        let letters = scenario.lost(orders) + scenario.lost(WARM_UP.min(orders));
+        let steps = TYPES.len();
+        measured.faults.extend(
+            verdict::faults(&setting.broker, "m", orders, steps, |order| scenario.is_lost(order), letters)
+                .await,
+        );
     }
     let peaks = each(|pid| memory_mib(pid, "VmHWM"), &processes);
     measured.peak_mib = peaks.into_iter().fold(0.0, f64::max);
@@ -244,6 +248,8 @@ impl<'s> Setting<'s> {
             ("GATEWAY_MS", scenario.gateway_ms.to_string()),
             ("CONCURRENCY", CONCURRENCY.to_string()),
             ("MAX_ACK_PENDING", ACK_PENDING_MAX.to_string()),
+            ("FAILING_PERCENT", scenario.failing_percent.to_string()),
+            ("LOST_PERCENT", scenario.lost_percent.to_string()),
             // Any port for Jetlag's HTTP.
             ("PORT", "0".to_owned()),
         ]);
@@ -278,6 +284,11 @@ impl<'s> Setting<'s> {
     }
 
     fn start(&self, service: &Service) -> Process {
+        self.start_as(service, service.name)
+    }
+
+    /// One process of `service`, by a name of its own.
+    fn start_as(&self, service: &Service, name: &str) -> Process {
         let mut env = self.env.clone();
         env.insert("SERVICE", service.name.to_owned());
         env.insert("IN_SUBJECT", service.input.to_owned());
@@ -285,11 +296,20 @@ impl<'s> Setting<'s> {
         if self.scenario.sync_always {
             env.insert("JETLAG_DURABILITY", "always".to_owned());
         }
-        Process::start(service.name, &self.side.path(service.name, self.built), &[], &env, self.directory)
+        Process::start(name, &self.side.path(service.name, self.built), &[], &env, self.directory)
     }
 
     fn start_all(&self) -> Vec<Process> {
-        SERVICES.iter().map(|service| self.start(service)).collect()
+        let replicas = |service: &Service| match self.side.program {
+            // It reads the trail, in order.
+            Program::Functions if service.name == "audit" => 1,
+            _ => self.scenario.replicas,
+        };
+        let others = SERVICES.iter().flat_map(|service| {
+            (2..=replicas(service))
+                .map(move |number| self.start_as(service, &format!("{}-{number}", service.name)))
+        });
+        SERVICES.iter().map(|service| self.start(service)).chain(others).collect()
     }
 
     /// The generator of so many orders.
@@ -301,6 +321,7 @@ impl<'s> Setting<'s> {
             .args(["-subject", self.side.placed, "-final", self.side.confirmed])
             .args(["-streams", &streams.join(","), "-orders", &orders.to_string()])
             .args(["-skus", &self.scenario.skus.to_string(), "-lines", &self.scenario.lines.to_string()])
+            .args(["-lost", &self.scenario.lost_percent.to_string()])
             .args(["-limit", &format!("{}s", limit.as_secs())]);
         if self.side.program == Program::Go("watermill") {
             generator.arg("-watermill");
@@ -319,18 +340,9 @@ impl<'s> Setting<'s> {
     async fn work_off(&self, begun: Instant, orders: usize, limit: Duration) -> Generated {
         let is_done = self.broker.wait_until_nothing_is_left(self.side.streams(), limit).await;
         // Nobody has watched them being confirmed: the verdict counts what is stored.
-        let (confirmed, left) = (orders, u64::from(!is_done));
+        let (confirmed, left) = (orders - self.scenario.lost(orders), u64::from(!is_done));
         let drained_s = begun.elapsed().as_secs_f64();
-        Generated {
-            drained_s,
-            p50_ms: -1.0,
-            p99_ms: -1.0,
-            p999_ms: -1.0,
-            confirmed,
-            doubled: 0,
-            foreign: 0,
-            left,
-        }
+        Generated { drained_s, p50_ms: -1.0, p99_ms: -1.0, p999_ms: -1.0, confirmed, foreign: 0, left }
     }
 
     /// Runs the generator; gives what it says, and its processor time.
@@ -377,7 +389,8 @@ impl<'s> Setting<'s> {
             }
             self.rest(self.side.streams()).await;
         }
-        measured.faults.extend(verdict::faults(&self.broker, "s", measured.orders, TYPES.len()).await);
+        let (orders, steps) = (measured.orders, TYPES.len());
+        measured.faults.extend(verdict::faults(&self.broker, "s", orders, steps, |_| false, 0).await);
     }
 
     async fn rest(&self, streams: impl Iterator<Item = &str>) {

@@ -16,6 +16,14 @@ pub struct Scenario {
     pub lines: usize,
     pub watched: Watched,
     pub only: Option<&'static str>,
+    /// Sides that have no answer to what happens here.
+    pub without: &'static [&'static str],
+    /// Processes of each service; of one that reads the trail there is one.
+    pub replicas: usize,
+    /// Of how many orders in a hundred the first charge fails.
+    pub failing_percent: usize,
+    /// Of how many in a hundred every charge fails.
+    pub lost_percent: usize,
     /// Whether the sides that export traces take part, and the same without; nobody else does then.
     pub traced: bool,
     /// How many other aggregates the stream has an event of, before anything starts.
@@ -46,6 +54,9 @@ pub enum Watched {
     Start,
 }
 
+/// What spreads the orders that fail over a hundred: more failures than that in a row open a circuit breaker for 30 s.
+const LOT: usize = 37;
+
 const PLAIN: Scenario = Scenario {
     name: "burst",
     about: "orders as fast as they can be placed",
@@ -57,10 +68,31 @@ const PLAIN: Scenario = Scenario {
     lines: 2,
     watched: Watched::Throughput,
     only: None,
+    without: &[],
+    replicas: 1,
+    failing_percent: 0,
+    lost_percent: 0,
     traced: false,
     aggregates: 0,
     on_demand: false,
 };
+
+impl Scenario {
+    /// How many of so many orders become dead letters.
+    pub fn lost(&self, orders: usize) -> usize {
+        (0..orders).filter(|number| self.is_lost(*number)).count()
+    }
+
+    /// Whether this one does. The generator and every side draw the same lots ([`LOT`]).
+    pub fn is_lost(&self, number: usize) -> bool {
+        number * LOT % 100 < self.lost_percent
+    }
+
+    /// Whether `side` is measured.
+    pub fn is_for(&self, side: &str) -> bool {
+        self.only.is_none_or(|only| only == side) && !self.without.contains(&side)
+    }
+}
 
 /// All scenarios.
 pub const SCENARIOS: &[Scenario] = &[
@@ -108,6 +140,40 @@ pub const SCENARIOS: &[Scenario] = &[
         skus: 1,
         lines: 1,
         only: Some("jetlag shop"),
+        ..PLAIN
+    },
+    Scenario {
+        name: "hot-replicas",
+        about: "every order wants the same thing; 4 processes of each function",
+        orders: 5_000,
+        skus: 1,
+        lines: 1,
+        replicas: 4,
+        only: Some("jetlag shop"),
+        on_demand: true,
+        ..PLAIN
+    },
+    Scenario {
+        name: "replicas",
+        about: "as burst; 4 processes of each service",
+        replicas: 4,
+        on_demand: true,
+        ..PLAIN
+    },
+    Scenario {
+        name: "failing",
+        about: "as burst; the first charge of every tenth order fails",
+        failing_percent: 10,
+        without: &["floor", "wire", "jetlag shop"],
+        on_demand: true,
+        ..PLAIN
+    },
+    Scenario {
+        name: "letters",
+        about: "as burst; no charge of every hundredth order is possible: it becomes a dead letter",
+        lost_percent: 1,
+        without: &["handwritten", "floor", "wire", "jetlag shop"],
+        on_demand: true,
         ..PLAIN
     },
     Scenario {

@@ -178,7 +178,7 @@ impl Side {
     /// Whether it takes part in `scenario`.
     pub fn belongs_to(&self, scenario: &Scenario) -> bool {
         let is_kind = if scenario.traced { self.program == JETLAG.program } else { self.sampled.is_none() };
-        is_kind && scenario.only.is_none_or(|only| only == self.name)
+        is_kind && scenario.is_for(self.name)
     }
 
     /// The program of one service.

@@ -10,9 +10,19 @@ use crate::sides::TYPES;
 /// How many digits an order's number has in its id.
 const DIGITS: usize = 8;
 
-/// What is wrong with the run whose orders begin with `prefix`, each a sentence; empty if nothing is. An order goes through
-/// the first `steps` of [`TYPES`].
-pub async fn faults(broker: &Broker, prefix: &str, orders: usize, steps: usize) -> Vec<String> {
+/// How many of [`TYPES`] an order that cannot be charged has.
+const TYPES_OF_LOST: usize = 2;
+
+/// What is wrong with the run whose orders begin with `prefix`, each a sentence; empty if nothing is. So many dead letters
+/// there must be. An order goes through the first `steps` of [`TYPES`].
+pub async fn faults(
+    broker: &Broker,
+    prefix: &str,
+    orders: usize,
+    steps: usize,
+    is_lost: impl Fn(usize) -> bool,
+    letters: usize,
+) -> Vec<String> {
     let mut seen = vec![[0_u32; TYPES.len()]; orders];
     let mut foreign = 0;
     let mark = format!("ord-{prefix}-");
@@ -48,16 +58,21 @@ pub async fn faults(broker: &Broker, prefix: &str, orders: usize, steps: usize) 
         }
     };
     for (at, kind) in TYPES.iter().enumerate().take(steps) {
-        fault(seen.iter().filter(|order| order[at] == 0).count(), format!("orders without {kind}"));
-        fault(
-            seen.iter().filter(|order| order[at] > 1).count(),
-            format!("orders with {kind} more than once"),
-        );
+        let wanted = |number: usize| u32::from(at < TYPES_OF_LOST || !is_lost(number));
+        let count = |is: fn(u32, u32) -> bool| {
+            seen.iter().enumerate().filter(|(number, order)| is(order[at], wanted(*number))).count()
+        };
+        fault(count(|seen, wanted| seen < wanted), format!("orders without {kind}"));
+        fault(count(|seen, wanted| seen > wanted), format!("orders with {kind} too often"));
     }
     fault(foreign, "events of orders that were not placed".to_owned());
     match broker.ask("STREAM.INFO.DLQ", &json!({})).await {
         Ok(info) => {
-            fault(info["state"]["messages"].as_u64().unwrap_or(1) as usize, "dead letters".to_owned())
+            let found = info["state"]["messages"].as_u64().unwrap_or(u64::MAX) as usize;
+            fault(
+                found.abs_diff(letters),
+                format!("dead letters too many or too few: {found}, not {letters}"),
+            )
         }
         Err(error) => faults.push(error),
     }

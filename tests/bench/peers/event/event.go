@@ -3,9 +3,11 @@ package event
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -55,6 +57,8 @@ type Config struct {
 	Concurrency int
 	MaxAckPend  int
 	Gateway     time.Duration
+	Failing     int // of how many orders in a hundred the first charge fails
+	Lost        int // of how many every charge fails
 }
 
 // Stream is the peers' only stream.
@@ -80,6 +84,8 @@ func FromEnv() Config {
 		Concurrency: number("CONCURRENCY"),
 		MaxAckPend:  number("MAX_ACK_PENDING"),
 		Gateway:     time.Duration(number("GATEWAY_MS")) * time.Millisecond,
+		Failing:     number("FAILING_PERCENT"),
+		Lost:        number("LOST_PERCENT"),
 	}
 }
 
@@ -102,10 +108,30 @@ func Check(c Config, e Event) error {
 	return nil
 }
 
-// Charge is the payment gateway: it takes its time.
-func Charge(c Config) error {
+// Lot spreads the orders that fail over a hundred: many in a row would open a circuit breaker.
+const Lot = 37
+
+// What was charged in vain by this process: with one process that is everything.
+var failed sync.Map
+
+// Charge is the payment gateway: it takes its time, and fails as often as it is told to.
+func Charge(c Config, e Event) error {
 	if c.Gateway > 0 {
 		time.Sleep(c.Gateway)
+	}
+	if c.Failing == 0 && c.Lost == 0 {
+		return nil
+	}
+	number, err := strconv.Atoi(e.AggregateID[max(0, len(e.AggregateID)-2):])
+	if err != nil {
+		return err
+	}
+	lot := number * Lot % 100
+	if lot < c.Lost {
+		return errors.New("this card cannot be charged")
+	}
+	if _, again := failed.LoadOrStore(e.AggregateID, true); lot < c.Failing && !again {
+		return errors.New("the gateway is out of order")
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func (s *service) process(ctx context.Context, e event.Event) error {
 		return err
 	}
 	if s.cfg.Service == "payment" {
-		if _, err := s.breaker.Execute(func() (any, error) { return nil, event.Charge(s.cfg) }); err != nil {
+		if _, err := s.breaker.Execute(func() (any, error) { return nil, event.Charge(s.cfg, e) }); err != nil {
 			return err
 		}
 	}

@@ -91,7 +91,7 @@ func main() {
 			return e, err
 		}
 		if cfg.Service == "payment" {
-			return e, event.Charge(cfg)
+			return e, event.Charge(cfg, e)
 		}
 		return e, nil
 	}
