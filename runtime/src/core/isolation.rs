@@ -66,12 +66,16 @@ impl Isolation {
     /// Whether nothing speaks against the input of `delivery` as far as this process knows: it is delivered for the first
     /// time, or this process gave back the delivery before.
     pub(crate) fn trusts<R>(&self, delivery: &Delivery<R>) -> bool {
-        if delivery.delivered <= 1 {
-            return is_clean(delivery);
+        let mut given_back = self.given_back.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (delivery.stream, delivery.sequence);
+        let is_last = given_back.deliveries.get(&key).is_some_and(|last| last + 1 == delivery.delivered);
+        if !is_last {
+            // Somebody else has had it since. A broker that forgets an acknowledgement counts deliveries anew, and what was
+            // given back long ago must not speak for a number that comes again.
+            given_back.deliveries.remove(&key);
         }
-        let given_back = self.given_back.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = given_back.deliveries.get(&(delivery.stream, delivery.sequence));
-        last.is_some_and(|last| last + 1 == delivery.delivered)
+        drop(given_back);
+        is_last || (delivery.delivered <= 1 && is_clean(delivery))
     }
 }
 

@@ -329,6 +329,20 @@ async fn a_process_trusts_what_it_gave_back_itself_even_if_nobody_could_be_told(
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_process_gave_back_long_ago_does_not_speak_for_a_count_that_begins_anew() {
+    let town = Town::new(&["a"]);
+    let process = town.process();
+    let delivery = town.fetch(town.events).pop().unwrap();
+    let again = |delivered| Delivery { delivered, ..delivery.clone() };
+    process.engine.isolation.remember(&again(1));
+    assert!(process.engine.isolation.trusts(&again(2)));
+    assert!(process.engine.isolation.trusts(&again(2)), "as often as it is asked");
+    // Others have had it, and one may have died of it; then the broker forgets an acknowledgement.
+    assert!(!process.engine.isolation.trusts(&again(4)));
+    assert!(!process.engine.isolation.trusts(&again(2)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_input_that_was_committed_or_given_up_does_not_run_again() {
     let town = Town::new(&["a", "b"]);
     let process = town.process();
