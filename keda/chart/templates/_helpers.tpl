@@ -130,7 +130,7 @@
         },
         {
           "name": "OTEL_EXPORTER_OTLP_ENDPOINT",
-          "about": "collector of traces (OTLP over HTTP); none: no traces",
+          "about": "collector of traces, and of metrics if they are sent (OTLP over HTTP); none: no traces",
           "default": "",
           "secret": false
         },
@@ -142,7 +142,7 @@
         },
         {
           "name": "OTEL_SERVICE_NAME",
-          "about": "name of the service in traces; the function's own if not set",
+          "about": "name of the service in traces and metrics; the function's own if not set",
           "default": "",
           "secret": false
         },
@@ -344,7 +344,7 @@
         },
         {
           "name": "OTEL_EXPORTER_OTLP_ENDPOINT",
-          "about": "collector of traces (OTLP over HTTP); none: no traces",
+          "about": "collector of traces, and of metrics if they are sent (OTLP over HTTP); none: no traces",
           "default": "",
           "secret": false
         },
@@ -356,7 +356,7 @@
         },
         {
           "name": "OTEL_SERVICE_NAME",
-          "about": "name of the service in traces; the function's own if not set",
+          "about": "name of the service in traces and metrics; the function's own if not set",
           "default": "",
           "secret": false
         },
@@ -544,7 +544,7 @@
         },
         {
           "name": "OTEL_EXPORTER_OTLP_ENDPOINT",
-          "about": "collector of traces (OTLP over HTTP); none: no traces",
+          "about": "collector of traces, and of metrics if they are sent (OTLP over HTTP); none: no traces",
           "default": "",
           "secret": false
         },
@@ -556,7 +556,7 @@
         },
         {
           "name": "OTEL_SERVICE_NAME",
-          "about": "name of the service in traces; the function's own if not set",
+          "about": "name of the service in traces and metrics; the function's own if not set",
           "default": "",
           "secret": false
         },
@@ -774,7 +774,7 @@
         },
         {
           "name": "OTEL_EXPORTER_OTLP_ENDPOINT",
-          "about": "collector of traces (OTLP over HTTP); none: no traces",
+          "about": "collector of traces, and of metrics if they are sent (OTLP over HTTP); none: no traces",
           "default": "",
           "secret": false
         },
@@ -786,7 +786,7 @@
         },
         {
           "name": "OTEL_SERVICE_NAME",
-          "about": "name of the service in traces; the function's own if not set",
+          "about": "name of the service in traces and metrics; the function's own if not set",
           "default": "",
           "secret": false
         },
@@ -974,7 +974,7 @@
         },
         {
           "name": "OTEL_EXPORTER_OTLP_ENDPOINT",
-          "about": "collector of traces (OTLP over HTTP); none: no traces",
+          "about": "collector of traces, and of metrics if they are sent (OTLP over HTTP); none: no traces",
           "default": "",
           "secret": false
         },
@@ -986,7 +986,7 @@
         },
         {
           "name": "OTEL_SERVICE_NAME",
-          "about": "name of the service in traces; the function's own if not set",
+          "about": "name of the service in traces and metrics; the function's own if not set",
           "default": "",
           "secret": false
         },

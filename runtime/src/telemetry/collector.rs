@@ -33,12 +33,14 @@ impl Settings {
     pub(crate) fn read(env: &mut Environment) -> Self {
         let base = env.text_if_set(
             "OTEL_EXPORTER_OTLP_ENDPOINT",
-            "collector of traces (OTLP over HTTP); none: no traces",
+            "collector of traces, and of metrics if they are sent (OTLP over HTTP); none: no traces",
         );
         let disabled =
             env.text_or("OTEL_SDK_DISABLED", "false", "true: nothing is exported, whatever else is set");
-        let service = env
-            .text_if_set("OTEL_SERVICE_NAME", "name of the service in traces; the function's own if not set");
+        let service = env.text_if_set(
+            "OTEL_SERVICE_NAME",
+            "name of the service in traces and metrics; the function's own if not set",
+        );
         let export_limit_ms =
             env.parsed_or("OTEL_EXPORTER_OTLP_TIMEOUT", EXPORT_LIMIT_MS, "longest export, in ms");
         Self {
