@@ -7,6 +7,7 @@ mod faults;
 mod interop;
 mod observed;
 mod outage;
+mod permissions;
 mod redrive;
 mod replica;
 mod replicas;

@@ -1,4 +1,5 @@
-//! What happens when the broker fails: the table in docs/delivery.md, row by row, with real processes and real faults.
+//! What happens when the broker fails, or a function dies of its input: the table in docs/delivery.md, row by row, and crash
+//! isolation, with real processes and real faults.
 
 mod clearly;
 mod cluster;
@@ -9,6 +10,7 @@ mod drain;
 mod field;
 mod full;
 mod hostile;
+mod isolation;
 mod namespace;
 mod outage;
 mod partition;
@@ -21,6 +23,9 @@ mod strangers;
 mod unreadable;
 
 tests::side_by_side! {
+    isolation::what_kills_its_process_is_given_up_and_what_ran_beside_it_is_not,
+    isolation::kills_from_outside_condemn_nobody,
+    isolation::a_restart_makes_nobody_suspect,
     cluster::cluster_that_loses_its_leader_a_follower_and_its_majority_loses_nothing,
     partition::work_of_a_replica_that_was_cut_off_is_recognised_when_it_comes_back,
     slow::slow_broker_delivers_nothing_twice_while_the_process_lives,

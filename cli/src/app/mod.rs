@@ -166,6 +166,8 @@ impl App {
         let mut prepared = prepared;
         let running = prepared.running().await?;
         let up = tokio::select! {
+            // What is up when it is interrupted is stopped as an application that runs, not killed as one that starts.
+            biased;
             up = prepared.bring_up(&running) => up,
             () = cancelled => Err(interrupted()),
         };

@@ -13,8 +13,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tests::{Lacking, Server, publish, until, with_password};
 
-use crate::process::{NEEDY, Process, described};
-use crate::veil::veil;
+use super::process::{NEEDY, Process, described};
+use super::veil::veil;
 
 const EXIT_CONFIG: i32 = 78;
 /// The client has ended at an input that it cannot read; whoever runs the function starts it again.

@@ -1,8 +1,6 @@
 //! Crash isolation with real processes: a function that dies of its inputs in every way there is, or is killed from
 //! outside, on a real nats-server.
 
-#![allow(clippy::float_arithmetic, missing_docs, unreachable_pub, reason = "a test")]
-
 mod place;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +13,7 @@ use place::{Line, Place};
 /// How many runs one poison is given at most: one in company, and three alone.
 const RUNS_MAX: usize = 4;
 
-#[tokio::test]
-async fn what_kills_its_process_is_given_up_and_what_ran_beside_it_is_not() {
+pub async fn what_kills_its_process_is_given_up_and_what_ran_beside_it_is_not() {
     let mut place = Place::open().await;
     let poison = ["Abort", "Overflow", "Memory"];
     for how in poison {
@@ -81,8 +78,7 @@ fn poison_runs_alone(journal: &[Line], poison: &[&str]) {
     }
 }
 
-#[tokio::test]
-async fn kills_from_outside_condemn_nobody() {
+pub async fn kills_from_outside_condemn_nobody() {
     const EVENTS: usize = 100;
     const KILLS: usize = 5;
     let mut place = Place::open().await;
@@ -112,8 +108,7 @@ async fn kills_from_outside_condemn_nobody() {
     place.close().await;
 }
 
-#[tokio::test]
-async fn a_restart_makes_nobody_suspect() {
+pub async fn a_restart_makes_nobody_suspect() {
     const EVENTS: usize = 60;
     let mut place = Place::open().await;
     for number in 0..EVENTS {

@@ -11,8 +11,8 @@ use tests::{PATIENCE, until};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::account::{ACCOUNT, Account, functions, program, with_jwts};
-use crate::process::{NEEDY, Process, described};
+use super::account::{ACCOUNT, Account, functions, program, with_jwts};
+use super::process::{NEEDY, Process, described};
 
 /// A server of the outside world, and where it is.
 async fn world(name: &str, arguments: &[&str]) -> (Child, String) {

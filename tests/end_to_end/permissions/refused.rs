@@ -6,7 +6,7 @@ use jetlag::topology::{EVENTS, Sizing, Topology};
 use serde_json::json;
 use tests::{Server, publish, until, with_password};
 
-use crate::process::{NEEDY, Process, described};
+use super::process::{NEEDY, Process, described};
 
 fn subjects(grants: &[Grant]) -> Vec<&str> {
     grants.iter().map(|grant| grant.subject.as_str()).collect()
