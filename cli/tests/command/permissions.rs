@@ -1,7 +1,7 @@
 //! The users of operations: what each command needs, it may; nothing that it may is not needed.
 
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use crate::shop::Shop;
@@ -264,7 +264,7 @@ async fn tells(place: &Place, case: &Case) {
     } else if let Some(address) = answering {
         scrape(&address).await;
     }
-    let status = end(&mut metrics).await;
+    let status = end(&mut metrics, case).await;
     place.judge(case, &[Output { status, stdout: Vec::new(), stderr: std::fs::read(&log).unwrap() }]);
 }
 
@@ -285,8 +285,9 @@ async fn scrape(address: &str) -> String {
     text
 }
 
-async fn end(child: &mut Child) -> std::process::ExitStatus {
-    tokio::time::timeout(END_LIMIT, child.wait()).await.expect("it ends").unwrap()
+async fn end(child: &mut Child, case: &Case) -> ExitStatus {
+    let ended = tokio::time::timeout(END_LIMIT, child.wait()).await;
+    ended.unwrap_or_else(|_| panic!("{} goes on without {:?}", case.account, case.told())).unwrap()
 }
 
 async fn publishes(place: &Place, case: &Case) {
