@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use jetlag::jetstream::{Connection, Operator};
-use reqwest::{Client, ClientBuilder};
+use reqwest::{Client, ClientBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -42,6 +42,8 @@ pub struct Prometheus {
     tasks: Vec<JoinHandle<()>>,
     /// Where it answers.
     pub url: String,
+    /// Where its page of alerts is.
+    pub alerts: String,
 }
 
 /// The program, before it runs.
@@ -122,11 +124,13 @@ impl Prometheus {
                 }
             }),
         ];
-        let mut prometheus = Self { child, tasks, url: format!("http://127.0.0.1:{port}") };
+        let url = format!("http://127.0.0.1:{port}");
+        let mut prometheus = Self { child, tasks, alerts: format!("{url}/alerts"), url };
         prometheus.ready(&log).await?;
+        prometheus.find_alerts().await?;
         console.note(&format!(
-            "Prometheus with alerts is at {0}/alerts; Grafana takes {0} as its source, and the dashboards of observe/grafana",
-            prometheus.url
+            "Prometheus with alerts is at {}; Grafana takes {} as its source, and the dashboards of observe/grafana",
+            prometheus.alerts, prometheus.url
         ));
         Ok(prometheus)
     }
@@ -154,6 +158,16 @@ impl Prometheus {
             },
             () = tokio::time::sleep(START_LIMIT) => wrong(format!("Prometheus is not ready within {START_LIMIT:?}")),
         }
+    }
+
+    /// Finds its page of alerts: Debian's Prometheus has the older pages alone.
+    async fn find_alerts(&mut self) -> Result<(), Problem> {
+        let client: Client = http::client(ANSWER_MAX, ClientBuilder::no_proxy)?;
+        let page = client.get(&self.alerts).timeout(ANSWER_MAX).send().await;
+        if page.is_ok_and(|page| page.status() == StatusCode::NOT_FOUND) {
+            self.alerts = format!("{}/classic/alerts", self.url);
+        }
+        Ok(())
     }
 
     /// Stops it.
@@ -265,7 +279,8 @@ mod tests {
         assert_eq!(written, json!([{"targets": ["127.0.0.1:8081", "127.0.0.1:9"]}]));
         assert!(fs::read_to_string(place.join("rules.yaml")).unwrap().contains("JetlagBreakerOpen"));
         let child = Command::new("false").spawn().unwrap();
-        let mut ended = Prometheus { child, tasks: Vec::new(), url: "http://127.0.0.1:9".to_owned() };
+        let url = "http://127.0.0.1:9".to_owned();
+        let mut ended = Prometheus { child, tasks: Vec::new(), alerts: url.clone(), url };
         let problem = ended.ready(&place.join("prometheus.log")).await.unwrap_err();
         assert!(problem.render().contains("prometheus.log"), "{}", problem.render());
     }

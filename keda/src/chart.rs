@@ -33,7 +33,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const NOTES: &str = "\
 What the chart does not bring:
 - the label pod-security.kubernetes.io/enforce=restricted of the namespace {{ .Release.Namespace }}
-- a Secret for each function, under its name, and for jetlag-provision and jetlag-rescue
+- a Secret for each function, under its name, and for jetlag-provision, jetlag-rescue and jetlag-metrics
 
 Streams and consumers are made by a Job; until it is done, nothing is scaled:
   kubectl -n {{ .Release.Namespace }} wait --for=condition=complete job -l app.kubernetes.io/name=jetlag-provision
@@ -90,6 +90,11 @@ fn reasons(values: Document) -> Document {
         )
         .because("egress", "What every pod may connect to: DNS and the broker. Rules of a NetworkPolicy.")
         .because("rescue/schedule", "At least every eighth of the horizon.")
+        .because(
+            "metrics/verify_audit",
+            "How often the audit trail is read from end to end; JetlagAuditNotVerified fires after 26 h without.",
+        )
+        .because("metrics/egress", "Where `broker.monitoring` is another, this must be too.")
         .because(
             "knative/serving",
             "Where Knative Serving is: what takes requests is scaled by them, in place of a Deployment that always runs.",

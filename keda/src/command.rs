@@ -142,7 +142,8 @@ pub(crate) fn rescue(deploy: &Deploy) -> Vec<Document> {
     vec![account(meta(), deploy), cron, policy(deploy, name)]
 }
 
-fn tunables(document: Document, pod: &str) -> Document {
+/// What of a pod of the command line can be tuned in the chart.
+pub(crate) fn tunables(document: Document, pod: &str) -> Document {
     document
         .tunable("metadata/namespace", NAMESPACE)
         .tunable(&format!("{pod}/containers/0/image"), format!("{} | quote", values::image(names::COMMAND)))
@@ -163,7 +164,8 @@ pub(crate) fn schedule(streams: &Streams) -> (String, u64) {
     (schedule, pause * 60)
 }
 
-fn pod(deploy: &Deploy, name: &str, args: Vec<String>) -> PodSpec {
+/// A pod that runs the command line with `args`, and ends: with the Secret `name`.
+pub(crate) fn pod(deploy: &Deploy, name: &str, args: Vec<String>) -> PodSpec {
     let url = EnvVar::value("NATS_URL", &deploy.broker.url);
     let told = FILE_VARIABLES.iter().filter_map(|name| Some(EnvVar::value(name, deploy.env.get(*name)?)));
     let container = Container {

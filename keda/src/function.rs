@@ -50,7 +50,7 @@ pub(crate) fn objects(function: &Description, deploy: &Deploy) -> (Vec<Document>
         ];
         documents.extend(always.map(|document| document.only_if("not .Values.knative.serving")));
     }
-    documents.push(metrics(meta(&names::metrics(name)), name));
+    documents.push(metrics_service(meta(&names::metrics(name)), name, PORT));
     documents.push(policy(meta(name), name, deploy, &environment));
     let faults = environment.faults.into_iter().chain(Settled::faults(function, deploy)).collect();
     (documents, faults)
@@ -71,12 +71,13 @@ fn requests(meta: Meta, selector: Labels) -> Document {
     Document::of(&Object::new(meta, spec)).tunable("metadata/namespace", NAMESPACE)
 }
 
-fn metrics(meta: Meta, name: &str) -> Document {
+/// The Service by which Prometheus finds the pods of `name`, which tell their metrics on `port`.
+pub(crate) fn metrics_service(meta: Meta, name: &str, port: u16) -> Document {
     let spec = ServiceSpec {
         cluster_ip: Some("None"),
         publish_not_ready_addresses: Some(true),
         selector: names::selector(name),
-        ports: vec![ServicePort { name: "metrics", port: PORT, target_port: "http" }],
+        ports: vec![ServicePort { name: "metrics", port, target_port: "http" }],
     };
     Document::of(&Object::new(meta, spec))
         .tunable("metadata/namespace", NAMESPACE)

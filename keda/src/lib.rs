@@ -11,6 +11,7 @@ pub mod deploy;
 mod document;
 mod egress;
 mod environment;
+mod exporter;
 mod function;
 pub mod given;
 mod kube;

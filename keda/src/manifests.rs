@@ -10,7 +10,7 @@ use crate::deploy::Deploy;
 use crate::document::Document;
 use crate::kustomization::Kustomization;
 use crate::parts::Page;
-use crate::{chart, command, function, names, overlays, shared};
+use crate::{chart, command, exporter, function, names, overlays, shared};
 
 /// How a file begins that is made here, where its form has comments.
 pub const HEADER: &str = "# Made by `jetlag manifests` from the contracts and the `deploy` section of jetlag.yaml. Change those, not this.\n";
@@ -53,6 +53,7 @@ pub fn files_with(
         ("broker".to_owned(), shared::monitoring(deploy).into()),
         ("provision".to_owned(), command::provision(&functions, deploy)),
         ("rescue".to_owned(), command::rescue(deploy)),
+        ("metrics".to_owned(), exporter::objects(deploy)),
     ]);
     for function in &functions {
         let (documents, wrong) = function::objects(function, deploy);

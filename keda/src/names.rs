@@ -11,11 +11,13 @@ pub(crate) const PART_OF: &str = "jetlag";
 pub(crate) const PROVISION: &str = "jetlag-provision";
 /// The CronJob that carries on what would expire.
 pub(crate) const RESCUE: &str = "jetlag-rescue";
+/// What tells Prometheus what the broker alone knows.
+pub(crate) const METRICS: &str = "jetlag-metrics";
 /// The ConfigMap with the contracts that are provisioned.
 pub(crate) const CONTRACTS: &str = "jetlag-contracts";
 /// The ConfigMap and the TriggerAuthentication by which KEDA finds the broker.
 pub(crate) const MONITORING: &str = "jetlag-monitoring";
-/// The program of the Job and the CronJob.
+/// The program of the Job, the CronJob and the Deployment beside the functions.
 pub(crate) const COMMAND: &str = "jetlag";
 
 const NAME: &str = "app.kubernetes.io/name";
@@ -65,7 +67,7 @@ pub(crate) fn metrics(function: &str) -> String {
 /// Whether two functions, or a function and what comes with them, would have objects of one name.
 pub(crate) fn faults(functions: &[Description]) -> Vec<String> {
     let mut faults = Vec::new();
-    let reserved = [PROVISION, RESCUE, CONTRACTS, MONITORING, COMMAND];
+    let reserved = [PROVISION, RESCUE, METRICS, CONTRACTS, MONITORING, COMMAND];
     for function in functions {
         let name = function.name.as_str();
         if reserved.contains(&name) {

@@ -74,7 +74,7 @@ pub(crate) fn monitoring(deploy: &Deploy) -> [Document; 2] {
             .tunable("data/account", ".Values.broker.account | quote")
             .because(
             "data/natsServerMonitoringEndpoint",
-            "KEDA asks the server that leads a consumer, and finds it by host name: in a cluster of servers, the headless Service. It knows no password and no client certificate there: let only KEDA's namespace reach that port.",
+            "KEDA asks the server that leads a consumer, and finds it by host name: in a cluster of servers, the headless Service. It knows no password and no client certificate there: let only KEDA's namespace and this one, for `jetlag-metrics`, reach that port.",
         ),
         Document::of(&Object::new(meta(), spec)).tunable("metadata/namespace", NAMESPACE),
     ]

@@ -6,7 +6,6 @@ use jetlag::{Description, Source};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::command;
 use crate::deploy::{BrokerClass, BrokerPlace, Class, Deploy, Images, Metric, Resources, Streams};
 use crate::egress;
 use crate::environment::Environment;
@@ -14,6 +13,7 @@ use crate::kube::network::PolicyRule;
 use crate::requests::Settled;
 use crate::scaling::{lag_threshold, seconds};
 use crate::workload::{HTTP_REPLICAS, takes_requests};
+use crate::{command, exporter};
 
 /// values.yaml.
 #[derive(Debug, Serialize)]
@@ -23,6 +23,7 @@ pub(crate) struct Values {
     streams: Streams,
     egress: Vec<PolicyRule>,
     rescue: RescueValues,
+    metrics: MetricsValues,
     knative: KnativeValues,
     functions: BTreeMap<String, FunctionValues>,
 }
@@ -30,6 +31,13 @@ pub(crate) struct Values {
 #[derive(Debug, Serialize)]
 struct RescueValues {
     schedule: String,
+}
+
+/// How what the broker alone knows is told.
+#[derive(Debug, Serialize)]
+struct MetricsValues {
+    verify_audit: &'static str,
+    egress: Vec<PolicyRule>,
 }
 
 #[derive(Debug, Serialize)]
@@ -121,6 +129,7 @@ impl Values {
             streams: deploy.streams,
             egress: egress::common(&deploy.broker.url),
             rescue: RescueValues { schedule: command::schedule(&deploy.streams).0 },
+            metrics: MetricsValues { verify_audit: exporter::VERIFY_AUDIT, egress: exporter::egress(deploy) },
             knative: KnativeValues {
                 serving: false,
                 eventing: false,

@@ -6,7 +6,7 @@ use crate::deploy::Deploy;
 use crate::document::Document;
 use crate::environment::Environment;
 use crate::function::NAMESPACE;
-use crate::kube::identity::{Meta, Object, labels};
+use crate::kube::identity::{Labels, Meta, Object, labels};
 use crate::kube::pod::{
     Container, ContainerPort, ContainerSecurity, EnvFrom, EnvVar, Lifecycle, Mount, PodSecurity, PodSpec,
     PodTemplate, Probe, Quantities, Spread, Volume,
@@ -24,7 +24,7 @@ const LEAVE_S: u64 = 5;
 /// How many processes take requests: with two, one may go at a time.
 pub(crate) const HTTP_REPLICAS: u32 = 2;
 /// Versions to go back to.
-const REVISIONS: u32 = 3;
+pub(crate) const REVISIONS: u32 = 3;
 /// Where the keys of a function's Secret are files, for what must be a file: `NATS_CREDS`, `NATS_CA`.
 const SECRETS: &str = "/etc/jetlag/secrets";
 
@@ -66,13 +66,8 @@ pub(crate) fn deployment(
     let name = if is_http { names::http(&function.name) } else { function.name.clone() };
     let selector = Selector { match_labels: names::selector_of_component(&function.name, component.name()) };
     let object_labels = names::labels_of_component(&function.name, component.name());
-    let (port, checksum) = (PORT.to_string(), environment.checksum());
-    let annotations = labels([
-        ("checksum/config", checksum.as_str()),
-        ("prometheus.io/scrape", "true"),
-        ("prometheus.io/port", port.as_str()),
-        ("prometheus.io/path", "/metrics"),
-    ]);
+    let mut annotations = scraped(PORT);
+    annotations.insert("checksum/config".into(), environment.checksum());
     let spec = DeploymentSpec {
         replicas: is_http.then_some(HTTP_REPLICAS),
         revision_history_limit: REVISIONS,
@@ -102,6 +97,16 @@ pub(crate) fn deployment(
     };
     let document = Document::of(&Object::new(Meta::of(&name, &deploy.namespace, &object_labels), spec));
     tunables(reasons(document, is_http), &function.name, is_http)
+}
+
+/// The annotations by which Prometheus finds a pod that tells its metrics on `port`.
+pub(crate) fn scraped(port: u16) -> Labels {
+    let port = port.to_string();
+    labels([
+        ("prometheus.io/scrape", "true"),
+        ("prometheus.io/port", port.as_str()),
+        ("prometheus.io/path", "/metrics"),
+    ])
 }
 
 fn tunables(document: Document, function: &str, is_http: bool) -> Document {

@@ -142,7 +142,7 @@ fn images_are_pulled_with_the_secrets_that_are_named() {
     let mut deploy = Deploy::default();
     deploy.images.pull_secrets = vec!["registry".into()];
     let files = files(&[function("till", &[])], &deploy).unwrap();
-    for path in ["base/till.yaml", "base/provision.yaml", "base/rescue.yaml"] {
+    for path in ["base/till.yaml", "base/provision.yaml", "base/rescue.yaml", "base/metrics.yaml"] {
         let objects = objects(&files, path);
         let account = objects.iter().find(|object| object["kind"] == "ServiceAccount").unwrap();
         assert_eq!(account["imagePullSecrets"], json!([{"name": "registry"}]), "{path}");
@@ -176,6 +176,39 @@ fn whom_a_variable_names_may_be_reached_and_nobody_else() {
         ]
     );
     assert_eq!(egress.len(), 4);
+}
+
+#[test]
+fn what_the_broker_alone_knows_is_asked_at_its_monitoring_endpoint_and_told_to_prometheus() {
+    let mut deploy = Deploy::default();
+    deploy.broker.monitoring = "hub.bus.svc.cluster.local:8333".into();
+    let files = files(&[function("till", &[])], &deploy).unwrap();
+    let page = objects(&files, "base/metrics.yaml");
+    let pod = &find(&page, "Deployment", "jetlag-metrics")["spec"]["template"];
+    let container = &pod["spec"]["containers"][0];
+    let arguments = container["args"].as_array().unwrap();
+    assert!(arguments.contains(&json!("http://hub.bus.svc.cluster.local:8333")), "{arguments:?}");
+    // The port that it answers on is the one that is probed, scraped and open.
+    let port = &container["ports"][0]["containerPort"];
+    assert!(arguments.contains(&json!(format!("0.0.0.0:{port}"))), "{arguments:?}");
+    for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+        assert_eq!(container[probe]["httpGet"]["port"], container["ports"][0]["name"]);
+    }
+    assert_eq!(pod["metadata"]["annotations"]["prometheus.io/port"], port.to_string());
+    let service = &find(&page, "Service", "jetlag-metrics")["spec"]["ports"][0];
+    assert_eq!((&service["port"], &service["targetPort"]), (port, &container["ports"][0]["name"]));
+    let policy = &find(&page, "NetworkPolicy", "jetlag-metrics")["spec"];
+    assert_eq!(policy["ingress"], json!([{"ports": [{"port": port, "protocol": "TCP"}]}]));
+    let open: Vec<&Value> =
+        policy["egress"].as_array().unwrap().iter().map(|rule| &rule["ports"][0]["port"]).collect();
+    assert_eq!(open, [53, 4222, 8333]);
+    let monitor = &objects(&files, "components/podmonitor/podmonitor.yaml")[0]["spec"];
+    assert_eq!(monitor["podMetricsEndpoints"][0]["port"], container["ports"][0]["name"]);
+    let labels = pod["metadata"]["labels"].as_object().unwrap();
+    let selected = monitor["selector"]["matchLabels"].as_object().unwrap();
+    assert!(selected.iter().all(|(name, value)| labels.get(name) == Some(value)), "{labels:?}");
+    // It ends, so that whoever starts it reads its key anew; but a Job's pod it is not.
+    assert!(pod["spec"].get("restartPolicy").is_none());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::topology::{AUDIT, EVENTS, INTAKE, RETRY};
 use crate::{Description, Source};
 
-pub use operations::{OPERATIONS, OPERATOR, PROVISION, PUBLISHER, RESCUE};
+pub use operations::{METRICS, OPERATIONS, OPERATOR, PROVISION, PUBLISHER, RESCUE};
 pub(crate) use pattern::{covers, overlap};
 pub use text::{claims_json, key_variable, server_configuration};
 

@@ -1,4 +1,7 @@
-//! A collector of traces: HTTP as far as OTLP needs it, and the protobuf of what it is sent.
+//! A collector of traces: one of our own, which knows HTTP as far as OTLP needs it and the protobuf of what it is sent; or the
+//! real one.
+
+mod real;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -7,6 +10,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use prost::Message;
+use real::Real;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -23,13 +27,21 @@ pub struct Span {
     pub began: u64,
     pub ended: u64,
     pub links: Vec<String>,
+    pub events: Vec<String>,
     pub attributes: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Collector {
-    spans: Arc<Mutex<Vec<Span>>>,
+    kept: Kept,
     pub url: String,
+}
+
+/// Where its spans are.
+#[derive(Debug, Clone)]
+enum Kept {
+    Here(Arc<Mutex<Vec<Span>>>),
+    There(Arc<Real>),
 }
 
 impl Collector {
@@ -37,64 +49,30 @@ impl Collector {
     pub async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let collector = Self { url, ..Self::default() };
-        let taking = collector.clone();
+        let spans = Arc::<Mutex<Vec<Span>>>::default();
+        let taken = Arc::clone(&spans);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let collector = taking.clone();
+                let spans = Arc::clone(&taken);
                 // A process that is killed while it sends leaves half of a request.
-                tokio::spawn(async move { collector.take(stream).await.ok() });
+                tokio::spawn(async move { take(stream, &spans).await.ok() });
             }
         });
-        collector
+        Self { kept: Kept::Here(spans), url }
     }
 
-    async fn take(&self, mut stream: TcpStream) -> std::io::Result<()> {
-        let mut bytes = Vec::new();
-        loop {
-            let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
-            let body = end.and_then(|at| {
-                let head = String::from_utf8_lossy(&bytes[..at]).to_lowercase();
-                let length = head.lines().find_map(|line| line.strip_prefix("content-length: "))?;
-                let from = at + 4;
-                bytes.get(from..from + length.parse::<usize>().ok()?).map(|body| (from, body.to_vec()))
-            });
-            if let Some((from, body)) = body {
-                self.keep(&ExportTraceServiceRequest::decode(body.as_slice()).expect("OTLP"));
-                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await?;
-                bytes.drain(..from + body.len());
-            } else if stream.read_buf(&mut bytes).await? == 0 {
-                return Ok(());
-            }
-        }
-    }
-
-    fn keep(&self, request: &ExportTraceServiceRequest) {
-        let mut spans = self.spans.lock().unwrap();
-        for resource in &request.resource_spans {
-            let service = resource.resource.iter().flat_map(|r| &r.attributes);
-            let service = named(service).remove("service.name").unwrap_or_default();
-            for span in resource.scope_spans.iter().flat_map(|scope| &scope.spans) {
-                spans.push(Span {
-                    service: service.clone(),
-                    name: span.name.clone(),
-                    id: hex(&span.span_id),
-                    parent: hex(&span.parent_span_id),
-                    trace: hex(&span.trace_id),
-                    kind: span.kind,
-                    is_error: span.status.as_ref().is_some_and(|status| status.code == 2),
-                    began: span.start_time_unix_nano,
-                    ended: span.end_time_unix_nano,
-                    links: span.links.iter().map(|link| hex(&link.trace_id)).collect(),
-                    attributes: named(span.attributes.iter()),
-                });
-            }
-        }
+    /// The OpenTelemetry Collector, as a process, with the configuration of this repository.
+    pub async fn real() -> Self {
+        let (real, url) = Real::start().await;
+        Self { kept: Kept::There(Arc::new(real)), url }
     }
 
     /// Everything that came so far.
     pub fn all(&self) -> Vec<Span> {
-        self.spans.lock().unwrap().clone()
+        match &self.kept {
+            Kept::Here(spans) => spans.lock().unwrap().clone(),
+            Kept::There(real) => real.spans(),
+        }
     }
 
     /// The spans of one trace, once each of them has its parent here (or `root` as its parent), and each of `needed` is there.
@@ -124,6 +102,52 @@ impl Collector {
         .await;
         found.unwrap_or_else(|| panic!("no whole trace: {seen:#?}"))
     }
+}
+
+async fn take(mut stream: TcpStream, spans: &Mutex<Vec<Span>>) -> std::io::Result<()> {
+    let mut bytes = Vec::new();
+    loop {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+        let body = end.and_then(|at| {
+            let head = String::from_utf8_lossy(&bytes[..at]).to_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "))?;
+            let from = at + 4;
+            bytes.get(from..from + length.parse::<usize>().ok()?).map(|body| (from, body.to_vec()))
+        });
+        if let Some((from, body)) = body {
+            let request = ExportTraceServiceRequest::decode(body.as_slice()).expect("OTLP");
+            spans.lock().unwrap().extend(spans_of(&request));
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await?;
+            bytes.drain(..from + body.len());
+        } else if stream.read_buf(&mut bytes).await? == 0 {
+            return Ok(());
+        }
+    }
+}
+
+fn spans_of(request: &ExportTraceServiceRequest) -> Vec<Span> {
+    let mut spans = Vec::new();
+    for resource in &request.resource_spans {
+        let service = resource.resource.iter().flat_map(|r| &r.attributes);
+        let service = named(service).remove("service.name").unwrap_or_default();
+        for span in resource.scope_spans.iter().flat_map(|scope| &scope.spans) {
+            spans.push(Span {
+                service: service.clone(),
+                name: span.name.clone(),
+                id: hex(&span.span_id),
+                parent: hex(&span.parent_span_id),
+                trace: hex(&span.trace_id),
+                kind: span.kind,
+                is_error: span.status.as_ref().is_some_and(|status| status.code == 2),
+                began: span.start_time_unix_nano,
+                ended: span.end_time_unix_nano,
+                links: span.links.iter().map(|link| hex(&link.trace_id)).collect(),
+                events: span.events.iter().map(|event| event.name.clone()).collect(),
+                attributes: named(span.attributes.iter()),
+            });
+        }
+    }
+    spans
 }
 
 fn named<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> BTreeMap<String, String> {

@@ -54,6 +54,8 @@ async fn the_prometheus_of_up_has_every_process_every_alert_the_audit_and_exempl
     let program = Program::find().unwrap();
     let prometheus = Prometheus::start(&program, &status, Console::silent()).await.unwrap();
     let url = prometheus.url.clone();
+    let page = opened.client.get(&prometheus.alerts).send().await.unwrap();
+    assert!(page.status().is_success(), "{}: {}", prometheus.alerts, page.status());
     let seen = async |query: &str| ask(&opened.client, &url, query).await;
     until("every process, and the look at the broker", async || {
         (seen("up == 1").await?.len() == FUNCTIONS.len() + 1).then_some(())
@@ -108,6 +110,7 @@ async fn exemplars_lead_to_the_trace_of_an_order(opened: &Opened, prometheus: &s
         "notification_process_duration_seconds_bucket",
         "jetlag_queue_time_seconds_bucket{function=\"payment\"}",
         "jetlag_journey_seconds_bucket{function=\"order\"}",
+        "jetlag_http_request_duration_seconds_bucket{route=\"/orders\"}",
     ] {
         let kept = until(&format!("an exemplar of {name}"), async || {
             kept(name).await.filter(|kept| is_of(&recorded, kept))

@@ -31,7 +31,26 @@ fn one<'a>(spans: &'a [Span], service: &str, name: &str, attempt: &str) -> &'a S
 
 #[tokio::test]
 async fn one_trace_has_everything_that_happens_to_an_order_and_nothing_that_is_private() {
-    let collector = Collector::open().await;
+    orders_leave_whole_traces(Collector::open().await).await;
+}
+
+#[tokio::test]
+async fn one_trace_has_everything_that_happens_to_what_is_pushed() {
+    pushed_events_leave_whole_traces(Collector::open().await).await;
+}
+
+/// Needs the OpenTelemetry Collector (`COLLECTOR`): CI builds it.
+#[tokio::test]
+#[ignore = "needs the OpenTelemetry Collector"]
+async fn the_opentelemetry_collector_has_the_same_whole_traces() {
+    let collector = Collector::real().await;
+    tokio::join!(
+        orders_leave_whole_traces(collector.clone()),
+        pushed_events_leave_whole_traces(collector.clone())
+    );
+}
+
+async fn orders_leave_whole_traces(collector: Collector) {
     let opened = Opened::with(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()),
         ("OTEL_BSP_SCHEDULE_DELAY", "200"),
@@ -111,6 +130,60 @@ async fn one_trace_has_everything_that_happens_to_an_order_and_nothing_that_is_p
     opened.shop.close().await;
 }
 
+/// What comes to functions over HTTP goes on in the trace that its request names, through the stream to the end; whoever pushes
+/// an event that failed pushes it again.
+async fn pushed_events_leave_whole_traces(collector: Collector) {
+    let opened = Opened::with(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "200"),
+        ("JETLAG_TRIGGER", "both"),
+    ])
+    .await;
+    let push = async |function: &str, trace: &str, kind: &str, order: &str| {
+        let data = json!({"order_id": order, "customer_id": CUSTOMER, "amount": 12.5, "currency": "GBP"});
+        let request = opened.client.post(opened.shop.running().url(function).unwrap());
+        let request = request.header("traceparent", format!("00-{trace}-{PARENT}-01"));
+        let request = request.header("ce-specversion", "1.0").header("ce-source", "/test");
+        let request = request.header("ce-id", order).header("ce-type", kind).header("ce-subject", order);
+        request.json(&data).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(push("inventory", &trace(4), "orders.placed", "H-1").await, 202);
+    let gateway = opened.shop.running().companion("gateway").unwrap();
+    opened.event("orders.confirmed.H-1.>").await;
+    let failing = opened.client.put(format!("{gateway}/control")).json(&json!({"fail_next": 1}));
+    assert!(failing.send().await.unwrap().status().is_success());
+    for status in [503, 202] {
+        assert_eq!(push("payment", &trace(5), "inventory.reserved", "H-2").await, status);
+    }
+
+    let ended = [("notification", "process orders.confirmed.*"), ("notification", "commit")];
+    let placed = collector.tree(&trace(4), PARENT, &ended).await;
+    let reserve = one(&placed, "inventory", "process orders.placed.*", "1");
+    assert_eq!((reserve.parent.as_str(), reserve.kind), (PARENT, 5));
+    assert_eq!(reserve.attributes["messaging.destination.name"], "orders.placed.H-1.H-1");
+    assert_eq!(reserve.attributes["jetlag.outcome"], "success");
+    // Nothing was pulled, and nobody at the broker waits for an answer.
+    assert!(!reserve.events.contains(&"ack".to_owned()), "{reserve:?}");
+    let charge = one(&placed, "payment", "process inventory.reserved.*", "1");
+    assert!(charge.parent == reserve.id && charge.events.contains(&"ack".to_owned()), "{charge:?}");
+    let confirm = one(&placed, "order", "process payments.processed.*", "1");
+    let notify = one(&placed, "notification", "process orders.confirmed.*", "1");
+    assert_eq!((&confirm.parent, &notify.parent), (&charge.id, &confirm.id));
+
+    let again = collector.tree(&trace(5), PARENT, &ended).await;
+    let charges = again.iter().filter(|span| {
+        span.service == "payment" && span.name == "process inventory.reserved.*" && span.parent == PARENT
+    });
+    let mut charges: Vec<&Span> = charges.collect();
+    charges.sort_by_key(|span| span.began);
+    let [failed, charged] = charges.as_slice() else { panic!("{charges:#?}") };
+    assert!(failed.is_error && failed.attributes["error.type"] == "retry", "{failed:?}");
+    assert!(!charged.is_error && charged.attributes["jetlag.outcome"] == "success", "{charged:?}");
+    let confirm = one(&again, "order", "process payments.processed.*", "1");
+    assert_eq!(confirm.parent, charged.id);
+    opened.shop.close().await;
+}
+
 /// Every event of the order says the trace that `POST /orders` came with.
 async fn events_say(opened: &Opened, order: &str, trace: &str) {
     let stored = opened.operator.read(EVENTS, ">", 1).await.unwrap();
@@ -157,6 +230,10 @@ fn check_retried(spans: &[Span]) {
     );
     assert_eq!(first.attributes["messaging.consumer.group.name"], "payment");
     assert_eq!(one(spans, "payment", "publish schedule.payment.*", "").parent, first.id);
+    // Both are done with for the broker: one is committed, the other scheduled again.
+    for answered in [reserve, first] {
+        assert!(answered.events.contains(&"ack".to_owned()), "{answered:?}");
+    }
     let again = one(spans, "payment", "process inventory.reserved.*", "2");
     let wait = one(spans, "payment", "retry wait inventory.reserved.*", "2");
     assert_eq!((&again.parent, &wait.parent), (&first.id, &first.id));

@@ -13,8 +13,8 @@ use super::rate::Rate;
 
 /// Processes that take requests, in the generated manifests.
 const REQUEST_PROCESSES: u32 = 2;
-/// `jetlag rescue`, `jetlag provision`, and two people who look.
-pub(super) const COMMAND_CONNECTIONS: u64 = 4;
+/// `jetlag rescue`, `jetlag provision`, `jetlag metrics`, and two people who look.
+pub(super) const COMMAND_CONNECTIONS: u64 = 5;
 
 /// What is asked of one function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
-use jetlag::jetstream::Operator;
+use jetlag::jetstream::{Operator, OperatorError};
+use jetlag::permissions::{METRICS, OPERATOR};
 use tokio::net::TcpListener;
 
 use super::signals::Signals;
@@ -14,11 +15,17 @@ use crate::exporter::{Exporter, Monitor, Verified, serve};
 use crate::problem::{Exit, Problem};
 use crate::streams::Source;
 
+/// How soon the audit trail is read again that could not be read to its end.
+const VERIFY_AGAIN: Duration = Duration::from_secs(5 * 60);
+/// How often it is looked whether the broker denies something.
+const DENIAL_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Tell Prometheus how everything is: lag, age, retries, dead letters, streams
 ///
 /// The figures and findings of `jetlag status` in Prometheus' text form, of every function that the broker knows, whether a
 /// process of it runs or not. Without --listen they are printed once; with it they are answered on /metrics, each request by
-/// a look at the broker. docs/telemetry.md has every metric, and the rules and dashboards that are made of them.
+/// a look at the broker, as the user `metrics` where each user has its own permissions (docs/permissions.md).
+/// docs/telemetry.md has every metric, and the rules and dashboards that are made of them.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Metrics {
@@ -52,48 +59,66 @@ impl Metrics {
     /// Prints once, or answers until a signal.
     ///
     /// # Errors
-    /// The broker does not answer at the start, or the address cannot be had (69).
+    /// The broker does not answer at the start, or the address cannot be had (69); the broker denies something (78).
     pub async fn run(self, console: Console) -> Result<(), Problem> {
-        let mut signals = Signals::new()?;
-        let listener = match self.listen {
-            Some(address) => Some((listen(address).await?, address)),
-            None => None,
+        let signals = Signals::new()?;
+        match self.listen {
+            Some(address) => self.answer(listen(address).await?, signals, console).await,
+            None => self.print().await,
+        }
+    }
+
+    async fn print(self) -> Result<(), Problem> {
+        let (look, url) = self.source.look_as(OPERATOR).await?;
+        let unseen = |error: OperatorError| {
+            Problem::new(Exit::Unavailable, format!("the broker at {url} cannot be looked at")).because(error)
         };
-        let monitor = self.monitor.as_deref().map(Monitor::new).transpose()?;
-        let (look, url) = self.source.look().await?;
         let audit = Verified::default();
-        let mut exporter = Exporter::new(look, monitor, audit.clone());
-        let unavailable = |error: &dyn std::fmt::Display| {
-            Problem::new(Exit::Unavailable, format!("the broker at {url} cannot be looked at: {error}"))
-        };
-        let Some((listener, address)) = listener else {
-            if self.verify_audit.is_some() {
-                let (operator, _) = self.source.connect().await?;
-                audit.verify(&operator).await.map_err(|error| unavailable(&error))?;
-            }
-            return match exporter.text().await {
-                (text, None) => {
-                    let failed = |error| {
-                        Problem::new(Exit::CannotCreate, "cannot write to standard output").because(error)
-                    };
-                    write(&text).map(drop).map_err(failed)
-                }
-                (_, Some(error)) => Err(unavailable(&error)),
-            };
-        };
+        if self.verify_audit.is_some() {
+            audit.verify(look.operator()).await.map_err(unseen)?;
+        }
+        let mut exporter = Exporter::new(look, self.monitor()?, audit);
+        match exporter.text().await {
+            (text, None) => write(&text).map(drop).map_err(|error| {
+                Problem::new(Exit::CannotCreate, "cannot write to standard output").because(error)
+            }),
+            (_, Some(error)) => Err(unseen(error)),
+        }
+    }
+
+    async fn answer(
+        self,
+        listener: TcpListener,
+        mut signals: Signals,
+        console: Console,
+    ) -> Result<(), Problem> {
+        let address = listener
+            .local_addr()
+            .map_err(|error| Problem::new(Exit::Internal, "the address is not known").because(error))?;
+        let (look, url) = self.source.look_as(METRICS).await?;
+        let operator = look.operator().clone();
+        let audit = Verified::default();
+        let exporter = Exporter::new(look, self.monitor()?, audit.clone());
         let verifying = async {
-            if let Some(every) = self.verify_audit {
-                let (operator, _) = self.source.connect().await?;
-                keep_verifying(&audit, &operator, every, console).await;
+            match self.verify_audit {
+                Some(every) => keep_verifying(&audit, &operator, every, console).await,
+                None => std::future::pending().await,
             }
-            std::future::pending().await
         };
         console.note(&format!("answering on http://{address}/metrics; Ctrl-C ends it"));
         tokio::select! {
             () = serve(listener, exporter) => Ok(()),
-            ended = verifying => ended,
+            () = verifying => Ok(()),
+            why = denial(&operator) => {
+                let what = format!("the broker at {url} denies this user what it needs");
+                Err(Problem::new(Exit::Config, what).because(OperatorError::Denied(why)))
+            }
             () = signals.next() => Ok(()),
         }
+    }
+
+    fn monitor(&self) -> Result<Option<Monitor>, Problem> {
+        self.monitor.as_deref().map(Monitor::new).transpose()
     }
 }
 
@@ -105,11 +130,27 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Problem> {
     })
 }
 
+/// Never ends.
 async fn keep_verifying(audit: &Verified, operator: &Operator, every: Duration, console: Console) {
     loop {
-        if let Err(error) = audit.verify(operator).await {
-            console.warn(&format!("the audit trail could not be read: {error}"));
+        let pause = match audit.verify(operator).await {
+            Ok(()) => every,
+            Err(error) => {
+                console.warn(&format!("the audit trail could not be read: {error}"));
+                every.min(VERIFY_AGAIN)
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Waits until the broker denies this user something: nothing here mends that, and whoever starts this again reads the
+/// keys anew.
+async fn denial(operator: &Operator) -> String {
+    loop {
+        if let Some(why) = operator.denied() {
+            return why;
         }
-        tokio::time::sleep(every).await;
+        tokio::time::sleep(DENIAL_INTERVAL).await;
     }
 }

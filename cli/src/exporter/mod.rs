@@ -57,20 +57,19 @@ impl Exporter {
     }
 
     /// Every metric, now, and why the broker could not be looked at, if it could not.
-    pub async fn text(&mut self) -> (String, Option<String>) {
+    pub async fn text(&mut self) -> (String, Option<OperatorError>) {
         let mut sheet = Sheet::default();
-        let looked = tokio::time::timeout(LOOK_MAX, self.look.snapshot()).await;
-        let looked = looked.map_or_else(
-            |_| Err(format!("no answer within {LOOK_MAX:?}")),
-            |looked| looked.map_err(|error| error.to_string()),
-        );
+        // At the same time: together they would take longer than Prometheus waits (10 s) when the server is silent.
+        let (looked, load) = tokio::join!(tokio::time::timeout(LOOK_MAX, self.look.snapshot()), async {
+            self.monitor.as_ref()?.ask().await
+        });
+        let looked =
+            looked.unwrap_or_else(|_| Err(OperatorError::NoAnswer(format!("no answer within {LOOK_MAX:?}"))));
         sheet.tell(names::BROKER_ANSWERS, &[], u64::from(looked.is_ok()));
         if let Ok(snapshot) = &looked {
             of_snapshot(&mut sheet, snapshot);
         }
-        if let Some(monitor) = &self.monitor
-            && let Some(load) = monitor.ask().await
-        {
+        if let Some(load) = load {
             sheet.tell(names::BROKER_MEMORY, &[], load.memory);
             if let Some(percent) = load.storage_percent() {
                 sheet.tell(names::BROKER_STORAGE_FILL, &[], percent);

@@ -49,6 +49,11 @@ impl Look {
         Self { operator, broker, data, target, letters: None }
     }
 
+    /// Who looks.
+    pub const fn operator(&self) -> &Operator {
+        &self.operator
+    }
+
     /// Looks.
     ///
     /// # Errors

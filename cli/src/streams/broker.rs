@@ -83,8 +83,16 @@ impl Source {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub async fn look(&self) -> Result<(Look, String), Problem> {
+        self.look_as(OPERATOR).await
+    }
+
+    /// The same as `user`, one of those of operations.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn look_as(&self, user: &str) -> Result<(Look, String), Problem> {
         let meant = self.meant()?;
-        let (operator, url) = meant.connect(OPERATOR).await?;
+        let (operator, url) = meant.connect(user).await?;
         Ok((Look::at(operator, url.clone(), meant.data, self.words()), url))
     }
 

@@ -125,6 +125,7 @@ fn nothing_is_wrong_with_the_application_of_this_repository() {
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}{told}");
     assert!(said.ends_with("nothing is wrong\n"), "{said}{told}");
-    // Five functions, each with a Deployment and a ScaledObject; order's second Deployment, and its Service of Knative.
-    assert!(said.contains("5 functions, 12 objects"), "{said}{told}");
+    // Five functions, each with a Deployment and a ScaledObject; order's second Deployment, and its Service of Knative; and
+    // the Deployment of `jetlag metrics`.
+    assert!(said.contains("5 functions, 13 objects"), "{said}{told}");
 }

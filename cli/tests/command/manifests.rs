@@ -98,13 +98,16 @@ fn whoever_is_scaled_says_no_number_of_replicas_and_has_the_time_to_stop() {
         .flat_map(Object::references)
         .collect();
     let deployments: Vec<_> = objects.iter().filter(|object| object.kind() == "Deployment").collect();
-    assert_eq!(deployments.len(), scaled.iter().filter(|to| to.starts_with("Deployment")).count() + 1);
+    // The front door, and what tells Prometheus what the broker alone knows.
+    assert_eq!(deployments.len(), scaled.iter().filter(|to| to.starts_with("Deployment")).count() + 2);
     for deployment in deployments {
         let spec = &deployment.value()["spec"];
         assert_eq!(spec["replicas"].is_null(), scaled.contains(&deployment.id()), "{}", deployment.id());
         let pod = &spec["template"]["spec"];
         let stop_s = jetlag::STOP_MAX.as_secs();
-        assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() > stop_s, "{}", deployment.id());
+        let has_inputs = deployment.name() != "jetlag-metrics";
+        let grace_s = pod["terminationGracePeriodSeconds"].as_u64();
+        assert!(!has_inputs || grace_s.unwrap() > stop_s, "{}", deployment.id());
     }
 }
 
@@ -157,6 +160,8 @@ fn a_value_of_the_chart_arrives_wherever_it_is_used() {
         "streams.replicas=3",
         "images.tag=9.9.9",
         "images.pull_secrets={one,other}",
+        "broker.monitoring=elsewhere:8222",
+        "metrics.verify_audit=12h",
     ];
     let before = rendered(&root().join("keda/chart"), &[]);
     let after = rendered(&root().join("keda/chart"), &values);
@@ -172,6 +177,12 @@ fn a_value_of_the_chart_arrives_wherever_it_is_used() {
     );
     let account = find(&after, "ServiceAccount", "jetlag-rescue");
     assert_eq!(account["imagePullSecrets"], json!([{"name": "one"}, {"name": "other"}]));
+    let metrics = find(&after, "Deployment", "jetlag-metrics");
+    let arguments = metrics["spec"]["template"]["spec"]["containers"][0]["args"].as_array().unwrap();
+    assert_eq!(
+        arguments[3..],
+        [json!("--monitor"), json!("http://elsewhere:8222"), json!("--verify-audit"), json!("12h")]
+    );
     let checksum = |objects: &[Object], name: &str| {
         find(objects, "Deployment", name)["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
             .clone()

@@ -1,20 +1,24 @@
 //! The users of operations: what each command needs, it may; nothing that it may is not needed.
 
-use std::path::PathBuf;
-use std::process::Output;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use crate::shop::Shop;
 use futures::StreamExt;
 use jetlag::Description;
 use jetlag::jetstream::{Connection, Operator};
-use jetlag::permissions::{OPERATOR, PROVISION, PUBLISHER, Permissions, RESCUE};
+use jetlag::permissions::{METRICS, OPERATOR, PROVISION, PUBLISHER, Permissions, RESCUE};
 use jetlag::topology::{Sizing, Topology};
 use jetlag_cli::app::{self, Build};
 use jetlag_cli::console::Console;
 use nkeys::KeyPair;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tests::{Lacking, Server, publish, with_password};
+use tests::{Lacking, Server, publish, until, with_password};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 
 /// How many accounts are worked in at a time.
@@ -25,6 +29,8 @@ const HORIZON: Duration = Duration::from_secs(60);
 const EVENTS_BYTES_MAX: i64 = 64 * 1024 * 1024;
 /// The exit code for a wrong configuration.
 const EXIT_CONFIG: Option<i32> = Some(78);
+/// How long a command may take to end that was told to, or was denied something.
+const END_LIMIT: Duration = Duration::from_secs(30);
 
 /// An account whose user lacks one line, or none.
 struct Case {
@@ -61,7 +67,7 @@ struct Place {
     shop: Shop,
     functions: Vec<Description>,
     contracts: PathBuf,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 async fn place(names: &[&str]) -> (Place, Vec<Case>) {
@@ -78,7 +84,7 @@ async fn place(names: &[&str]) -> (Place, Vec<Case>) {
     streams.max_bytes = EVENTS_BYTES_MAX;
     let text = serde_json::to_string(&keda::Contracts::of(&functions, &streams)).unwrap();
     std::fs::write(&contracts, text).unwrap();
-    (Place { server, shop, functions, contracts, _directory: directory }, cases)
+    (Place { server, shop, functions, contracts, directory }, cases)
 }
 
 impl Place {
@@ -110,11 +116,15 @@ impl Place {
 
     /// Runs the command as the user of the case.
     async fn jetlag(&self, case: &Case, arguments: &[&str]) -> Output {
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_jetlag"));
+        self.command(case, arguments).output().await.unwrap()
+    }
+
+    fn command(&self, case: &Case, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_jetlag"));
         let seed = case.key.seed().unwrap();
         let url = format!("nats://127.0.0.1:{}", self.server.port);
         command.args(arguments).env("NATS_URL", url).env("NATS_NKEY", seed);
-        command.output().await.unwrap()
+        command
     }
 
     /// What came of a case: with all lines every command ends well and nobody was denied anything, and without one a
@@ -210,6 +220,76 @@ async fn looks_and_mends(place: &Place, case: &Case) {
     place.judge(case, &outputs);
 }
 
+/// `jetlag metrics` as it is deployed, with something that waits in every stream.
+async fn tells(place: &Place, case: &Case) {
+    place.provision(case, &place.functions, true).await;
+    let given_up = [("Jetlag-Function", "clerk"), ("Jetlag-Subject", "sales.made.S-1.given-up")];
+    place.publish(case, "dlq.clerk.a", &given_up, &event("sales.made", "given-up")).await;
+    place.publish(case, "sales.made.S-1.waits", &[], &event("sales.made", "waits")).await;
+    let retry = [("Jetlag-Subject", "sales.made.S-1.again"), ("Jetlag-Attempt", "2")];
+    place.publish(case, "retry.clerk.again.2", &retry, &event("sales.made", "again")).await;
+    place.publish(case, "sales.told", &[], &event("sales.told", "told")).await;
+
+    let log = place.directory.path().join(format!("{}.log", case.account));
+    let mut command = place.command(case, &["metrics", "--listen", "127.0.0.1:0", "--verify-audit", "24h"]);
+    command.stderr(std::fs::File::create(&log).unwrap()).stdin(Stdio::null()).kill_on_drop(true);
+    let mut metrics = command.spawn().unwrap();
+    // A user who may not even hear answers ends it before that.
+    let answering = until("metrics that answer or end", async || {
+        let address = address(&log);
+        (address.is_some() || metrics.try_wait().unwrap().is_some()).then_some(address)
+    });
+    let answering = answering.await;
+    if case.told().is_none() {
+        let address = answering.expect("it answers");
+        let text = until("every metric", async || {
+            let text = scrape(&address).await;
+            // Of the trail, too, which is read beside.
+            text.contains("jetlag_audit_verified_timestamp_seconds").then_some(text)
+        })
+        .await;
+        for line in [
+            "jetlag_broker_answers 1",
+            r#"jetlag_lag{function="clerk",stream="EVENTS"} 1"#,
+            r#"jetlag_lag{function="clerk",stream="RETRY"} 1"#,
+            r#"jetlag_lag{function="clerk",stream="INTAKE"} 1"#,
+            r#"jetlag_dead_letters{function="clerk"} 1"#,
+            r#"jetlag_stream_messages{stream="DLQ"} 1"#,
+            "jetlag_audit_faults 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        let pid = metrics.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).unwrap()));
+        kill_process(pid.unwrap(), Signal::TERM).unwrap();
+    } else if let Some(address) = answering {
+        scrape(&address).await;
+    }
+    let status = end(&mut metrics, case).await;
+    place.judge(case, &[Output { status, stdout: Vec::new(), stderr: std::fs::read(&log).unwrap() }]);
+}
+
+/// Where it answers, once it says so.
+fn address(log: &Path) -> Option<String> {
+    let said = std::fs::read_to_string(log).unwrap();
+    let (_, rest) = said.split_once("answering on http://")?;
+    Some(rest.split_once("/metrics")?.0.to_owned())
+}
+
+/// What it tells; nothing if it ends meanwhile.
+async fn scrape(address: &str) -> String {
+    let mut text = String::new();
+    if let Ok(mut stream) = TcpStream::connect(address).await {
+        let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        let _ = stream.read_to_string(&mut text).await;
+    }
+    text
+}
+
+async fn end(child: &mut Child, case: &Case) -> ExitStatus {
+    let ended = tokio::time::timeout(END_LIMIT, child.wait()).await;
+    ended.unwrap_or_else(|_| panic!("{} goes on without {:?}", case.account, case.told())).unwrap()
+}
+
 async fn publishes(place: &Place, case: &Case) {
     place.provision(case, &place.functions, true).await;
     let (url, seed) = (format!("nats://127.0.0.1:{}", place.server.port), case.key.seed().unwrap());
@@ -254,10 +334,11 @@ async fn rescues(place: &Place, case: &Case, turns: &Semaphore) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_users_who_make_and_look_and_publish_need_each_line_and_no_other() {
-    let (place, cases) = place(&[PROVISION, OPERATOR, PUBLISHER]).await;
+async fn the_users_who_make_and_tell_and_look_and_publish_need_each_line_and_no_other() {
+    let (place, cases) = place(&[PROVISION, METRICS, OPERATOR, PUBLISHER]).await;
     let work = futures::stream::iter(&cases).map(async |case| match case.lacking.user.user.as_str() {
         PROVISION => makes(&place, case).await,
+        METRICS => tells(&place, case).await,
         OPERATOR => looks_and_mends(&place, case).await,
         _ => publishes(&place, case).await,
     });

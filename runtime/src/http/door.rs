@@ -20,7 +20,7 @@ use crate::event::Envelope;
 use crate::failure::chain;
 use crate::http::body::{self, is_json, media_type, unsupported};
 use crate::http::claim::{Key, NotClaimed, reused};
-use crate::http::guard::Place;
+use crate::http::guard::{Place, Traced};
 use crate::http::problem::{
     ADMISSION_CLOSED, ALREADY_EXISTS, FULL, INTERNAL, INVALID, NOT_FOUND, NOT_JSON, Problem, TOO_LARGE,
     UNAVAILABLE,
@@ -56,8 +56,10 @@ pub(crate) async fn enter<B: Broker>(
     let span = spans::request(endpoint.path, parent.as_ref());
     let placed = place(engine, endpoint, request, parent, &span).instrument(span.clone()).await;
     let response = placed.map(|placed| answer(endpoint.path, &placed)).map_err(IntoResponse::into_response);
-    let response = response.unwrap_or_else(|refused| refused);
-    spans::answered(&span, response.status().as_u16());
+    let mut response = response.unwrap_or_else(|refused| refused);
+    if let Some(trace) = spans::answered(&span, response.status().as_u16()) {
+        response.extensions_mut().insert(Traced(trace));
+    }
     Ok(response)
 }
 

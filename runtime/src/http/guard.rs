@@ -9,9 +9,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use metrics::histogram;
+use opentelemetry::trace::TraceId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::problem::{INTERNAL, Problem, TIME_LIMIT, TOO_MANY};
+use crate::telemetry::metrics::exemplar;
 use crate::telemetry::names;
 
 /// How many requests are worked on at a time; more are sent away.
@@ -34,6 +36,10 @@ pub(crate) struct Limits {
 /// A request's place, held until it is dropped: by whatever works on the request, even if its client has gone.
 #[derive(Debug, Clone)]
 pub(crate) struct Place(Arc<Held>);
+
+/// The trace of an answered request, where it is recorded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Traced(pub(crate) TraceId);
 
 #[derive(Debug)]
 struct Held {
@@ -106,7 +112,9 @@ pub(crate) async fn watch(State(function): State<&'static str>, request: Request
         response.unwrap_or_else(|_| Problem::new(INTERNAL, "see the function's log").into_response());
     let route = route.unwrap_or_else(|| "other".into());
     let status = response.status().as_str().to_owned();
-    histogram!(names::HTTP_DURATION, "function" => function, "route" => route, "status" => status)
-        .record(began.elapsed());
+    let duration =
+        histogram!(names::HTTP_DURATION, "function" => function, "route" => route, "status" => status);
+    let trace = response.extensions().get::<Traced>().map(|traced| traced.0);
+    exemplar::of(trace, || duration.record(began.elapsed()));
     response
 }

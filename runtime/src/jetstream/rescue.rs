@@ -109,7 +109,11 @@ impl Operator {
         tokio::select! {
             biased;
             why = self.denial() => Err(OperatorError::Denied(why).into()),
-            done = self.round(function, horizon) => done,
+            // The round may be told of it first, and in words only.
+            done = self.round(function, horizon) => done.map_err(|error| match (error, self.denied()) {
+                (RescueError::Operator(_), Some(why)) => OperatorError::Denied(why).into(),
+                (error, _) => error,
+            }),
         }
     }
 

@@ -1,4 +1,5 @@
-//! The users of operations: what makes streams, what carries on, who looks and mends, and who publishes from outside.
+//! The users of operations: what makes streams, what carries on, what tells how everything is, who looks and mends, and who
+//! publishes from outside.
 
 use super::{Permissions, lanes};
 use crate::topology::{ADVISORIES, AUDIT, DEAD_LETTERS, EVENTS, INTAKE, RETRY, Sizing, Topology};
@@ -8,18 +9,22 @@ use crate::{Description, Source};
 pub const PROVISION: &str = "provision";
 /// Carries on what would expire: `jetlag rescue`.
 pub const RESCUE: &str = "rescue";
+/// Tells how everything is, and changes nothing: `jetlag metrics --listen`.
+pub const METRICS: &str = "metrics";
 /// Looks and mends: every other command.
 pub const OPERATOR: &str = "operator";
 /// Publishes from outside.
 pub const PUBLISHER: &str = "publisher";
 
 /// The names of the users that are no functions.
-pub const OPERATIONS: [&str; 4] = [PROVISION, RESCUE, OPERATOR, PUBLISHER];
+pub const OPERATIONS: [&str; 5] = [PROVISION, RESCUE, METRICS, OPERATOR, PUBLISHER];
 
 /// Why a stream's description is asked for.
 const SEE_STREAM: &str = "see whether the stream is there, and as it must be";
 /// The same of a consumer.
 const SEE_CONSUMER: &str = "see whether the consumer is there, and as it must be";
+/// Why consumers are listed.
+const SEE_PROGRESS: &str = "see which functions there are, and how far they have come";
 
 impl Permissions {
     /// What the user `name` of [`OPERATIONS`] needs for `functions`; nothing if it is none of them.
@@ -27,6 +32,7 @@ impl Permissions {
         match name {
             PROVISION => Some(provision(functions)),
             RESCUE => Some(rescue(functions)),
+            METRICS => Some(metrics(functions)),
             OPERATOR => Some(operator(functions)),
             PUBLISHER => Some(publisher(functions)),
             _ => None,
@@ -99,6 +105,26 @@ fn is_rescued(function: &Description) -> bool {
     function.reads == Source::Events && !function.listens_to.is_empty()
 }
 
+fn metrics(functions: &[Description]) -> Permissions {
+    let mut user = Permissions::nobody(METRICS, "Tells how everything is, and changes nothing.");
+    // All streams are asked for, whether something is admitted or not.
+    for stream in [EVENTS, RETRY, INTAKE, DEAD_LETTERS, AUDIT, ADVISORIES] {
+        user.may_publish(format!("$JS.API.STREAM.INFO.{stream}"), "see how full the stream is");
+    }
+    for stream in [EVENTS, RETRY, INTAKE, AUDIT] {
+        user.may_publish(format!("$JS.API.CONSUMER.LIST.{stream}"), SEE_PROGRESS);
+    }
+    let mut reads = |stream: &str, why| user.may_publish(format!("$JS.API.DIRECT.GET.{stream}"), why);
+    reads(EVENTS, "see how long the oldest event waits, and whose circuit breaker is open");
+    reads(RETRY, "see how many failed attempts wait, and how long");
+    if functions.iter().any(|function| !function.admits.is_empty()) {
+        reads(INTAKE, "see how long the oldest input from outside waits");
+    }
+    reads(DEAD_LETTERS, "see whose dead letters there are");
+    reads(AUDIT, "see how long the oldest entry waits, and verify the audit trail");
+    user.complete()
+}
+
 fn operator(functions: &[Description]) -> Permissions {
     let mut user =
         Permissions::nobody(OPERATOR, "Looks at everything, sends dead letters again, and purges them.");
@@ -112,10 +138,7 @@ fn operator(functions: &[Description]) -> Permissions {
     // Whether anything is admitted is asked for all.
     user.may_publish(format!("$JS.API.STREAM.INFO.{INTAKE}"), SEE_STREAM);
     for stream in [EVENTS, RETRY, AUDIT, INTAKE] {
-        user.may_publish(
-            format!("$JS.API.CONSUMER.LIST.{stream}"),
-            "see which functions there are, and how far they have come",
-        );
+        user.may_publish(format!("$JS.API.CONSUMER.LIST.{stream}"), SEE_PROGRESS);
     }
     for stream in [EVENTS, RETRY, DEAD_LETTERS] {
         user.may_publish(

@@ -76,7 +76,7 @@ fn what_a_contract_does_not_say_is_not_granted() {
 fn nobody_may_take_anything_away_but_those_who_must() {
     let functions = [described(|_| {}), described(|json| json["name"] = "desk".into())];
     let users = Permissions::all(&functions);
-    assert_eq!(users.len(), 6);
+    assert_eq!(users.len(), 7);
     for user in &users {
         let allows = |subject: &str| user.publish.iter().any(|grant| overlap(&grant.subject, subject));
         for subject in [
@@ -113,6 +113,19 @@ fn nobody_may_take_anything_away_but_those_who_must() {
     assert_eq!(own("state.till.x"), ["till", "rescue"]);
     assert_eq!(own("$JS.API.CONSUMER.MSG.NEXT.RETRY.till"), ["till"]);
     assert_eq!(own("$JS.ACK.INTAKE.till.1.2.3.4.5"), ["till"]);
+}
+
+#[test]
+fn who_tells_how_everything_is_only_reads() {
+    for function in [described(|_| {}), described(|json| json["admits"] = serde_json::json!([]))] {
+        let admits = !function.admits.is_empty();
+        let user = Permissions::of_operation(METRICS, &[function]).unwrap();
+        let reads = ["$JS.API.STREAM.INFO.", "$JS.API.CONSUMER.LIST.", "$JS.API.DIRECT.GET.", USER_INFO];
+        for subject in subjects(&user.publish) {
+            assert!(reads.iter().any(|read| subject.starts_with(read)), "{subject}");
+        }
+        assert_eq!(subjects(&user.publish).contains(&"$JS.API.DIRECT.GET.INTAKE"), admits);
+    }
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl Meter {
         now: OffsetDateTime,
     ) {
         let outcome = disposition.outcome();
-        let trace = spans::finish(disposition);
+        let trace = spans::finish(inbound, disposition);
         match disposition {
             Disposition::Ack { already: false } => self.success.increment(1),
             _ => counter!(names::HANDLED, "function" => self.function, "outcome" => outcome).increment(1),

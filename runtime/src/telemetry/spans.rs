@@ -318,8 +318,9 @@ pub(crate) fn traceparent(span: &Span) -> Option<Traceparent> {
     Traceparent::of_span(span.context().span().span_context())
 }
 
-/// The span that is open here has come to this end. Its trace, if that is recorded.
-pub(crate) fn finish(disposition: &Disposition) -> Option<TraceId> {
+/// The span of `inbound`, which is open here, has come to this end: to answer the broker is all that is left to do, where the
+/// input came from one. Its trace, if that is recorded.
+pub(crate) fn finish(inbound: &Inbound, disposition: &Disposition) -> Option<TraceId> {
     let current = Span::current();
     if is_unrecorded(&current) {
         return None;
@@ -327,6 +328,16 @@ pub(crate) fn finish(disposition: &Disposition) -> Option<TraceId> {
     let context = current.context();
     let span = context.span();
     span.set_attribute(KeyValue::new(otel::OUTCOME, disposition.outcome()));
+    // What was pushed over HTTP has no place in a stream.
+    if inbound.input.sequence > 0 {
+        match disposition {
+            Disposition::Release { after, .. } => {
+                let delay_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+                span.add_event("nak", vec![KeyValue::new("delay_ms", delay_ms)]);
+            }
+            _ => span.add_event("ack", Vec::new()),
+        }
+    }
     // A run that committed nothing leaves nothing behind.
     let _ = Late::with(|late| late.take_ran(&context));
     let trace = span.span_context().is_sampled().then(|| span.span_context().trace_id());
@@ -340,13 +351,16 @@ pub(crate) fn finish(disposition: &Disposition) -> Option<TraceId> {
     trace
 }
 
-/// The HTTP request of `span` has been answered.
-pub(crate) fn answered(span: &Span, status: u16) {
+/// The HTTP request of `span` has been answered. Its trace, if that is recorded.
+pub(crate) fn answered(span: &Span, status: u16) -> Option<TraceId> {
     span.set_attribute(otel::HTTP_STATUS, i64::from(status));
     if status >= 500 {
         span.set_attribute(otel::ERROR_TYPE, status.to_string());
         span.set_status(Status::error(""));
     }
+    let context = span.context();
+    let recorded = context.span().span_context().clone();
+    recorded.is_sampled().then(|| recorded.trace_id())
 }
 
 /// The first two tokens of a subject, which are few: a type, or what of which function.

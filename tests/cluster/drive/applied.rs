@@ -70,6 +70,12 @@ pub async fn is_sound(shop: &Shop) -> Result<(), String> {
         so(status["readyReplicas"] == 2, || status.to_string())
     })
     .await?;
+    until("jetlag-metrics", LIMIT, async || {
+        let path = format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments/jetlag-metrics");
+        let status = api.get(&path).await?["status"].take();
+        so(status["readyReplicas"] == 1, || status.to_string())
+    })
+    .await?;
     // KEDA's webhook is asked: a second ScaledObject for one Deployment is refused.
     let twin = json!({
         "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "twin"},

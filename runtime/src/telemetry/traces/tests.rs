@@ -116,6 +116,7 @@ async fn a_collector_receives_the_span_of_a_handled_event_and_what_follows_is_it
     ] {
         assert_eq!(attribute(&span.attributes, name), value, "{name}");
     }
+    assert!(span.events.iter().any(|event| event.name == "ack"), "{span:?}");
     let own = format!("00-0af7651916cd43dd8448eb211c80319c-{}-01", hex(&span.span_id));
     assert_eq!(handled_under.as_deref(), Some(own.as_str()));
     assert_eq!(broker.events("orders.seen")[0].header("traceparent"), Some(own.as_str()));
