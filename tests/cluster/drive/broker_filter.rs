@@ -18,7 +18,6 @@ use crate::wishes;
 /// How long KEDA may take to stop scaling, and an order to be paid.
 const PAUSE_LIMIT: Duration = Duration::from_secs(60);
 const PAID_LIMIT: Duration = Duration::from_secs(60);
-const SCALED: &str = "/apis/keda.sh/v1alpha1/namespaces/jetlag/scaledobjects/order";
 
 /// The answers after which the event is sent again; besides 5xx, and none at all.
 const AGAIN: [u16; 4] = [404, 408, 409, 429];
@@ -39,7 +38,7 @@ enum Outcome {
 /// The event that decides an order comes as a CloudEvent to the pods that Knative scales, while KEDA keeps those that pull
 /// from the stream at zero. They get the same event afterwards, and it has had its effects.
 pub async fn run(shop: &Shop, front: &Front) -> Result<(), String> {
-    pause(shop, Some("0")).await?;
+    pause(shop, "order", Some("0")).await?;
     let at = shop.sure(wishes::FILTERED)?;
     let Some(Wish::Request { order, .. }) = shop.market.wishes.get(at) else {
         return Err("no order is sure".to_owned());
@@ -65,15 +64,16 @@ pub async fn run(shop: &Shop, front: &Front) -> Result<(), String> {
     so(matches!(refused, Outcome::Dead(_)), || format!("an event that is none: {refused:?}"))?;
     let seen = format!("delivered, delivered, {refused:?}");
     shop.report.saw(8, "an event as Knative's broker sends it; again; one that is none", seen);
-    pause(shop, None).await
+    pause(shop, "order", None).await
 }
 
 /// Has KEDA keep the function at so many replicas, or scale it again.
-async fn pause(shop: &Shop, replicas: Option<&str>) -> Result<(), String> {
+pub async fn pause(shop: &Shop, function: &str, replicas: Option<&str>) -> Result<(), String> {
+    let scaled = format!("/apis/keda.sh/v1alpha1/namespaces/{NAMESPACE}/scaledobjects/{function}");
     let change = json!({"metadata": {"annotations": {"autoscaling.keda.sh/paused-replicas": replicas}}});
-    shop.cluster.api.merge(SCALED, &change).await?;
+    shop.cluster.api.merge(&scaled, &change).await?;
     until("KEDA hears of it", PAUSE_LIMIT, async || {
-        let object = shop.cluster.api.get(SCALED).await?;
+        let object = shop.cluster.api.get(&scaled).await?;
         let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
         let is_paused =
             conditions.iter().any(|condition| condition["type"] == "Paused" && condition["status"] == "True");
@@ -82,15 +82,20 @@ async fn pause(shop: &Shop, replicas: Option<&str>) -> Result<(), String> {
     .await
 }
 
-/// The event on a subject that matches `filter` about this order.
-async fn find(shop: &Shop, filter: &str, order_id: &str) -> Result<Option<Envelope>, String> {
+/// The first event on a subject that matches `filter` about this order.
+pub async fn find(shop: &Shop, filter: &str, order_id: &str) -> Result<Option<Envelope>, String> {
+    Ok(about(shop, filter, order_id).await?.into_iter().next())
+}
+
+/// The events on a subject that matches `filter` about this order.
+pub async fn about(shop: &Shop, filter: &str, order_id: &str) -> Result<Vec<Envelope>, String> {
     let events = shop.cluster.operator.read(EVENTS, filter, 1).await.map_err(|error| error.to_string())?;
     let about = events.iter().filter_map(|event| Envelope::read(&event.payload).ok());
-    let mut about = about.filter(|envelope| {
+    let about = about.filter(|envelope| {
         let data: serde_json::Value = serde_json::from_str(envelope.data.get()).unwrap_or_default();
         data["order_id"] == *order_id
     });
-    Ok(about.next())
+    Ok(about.collect())
 }
 
 async fn send(front: &Front, event: &Envelope) -> Result<Outcome, String> {

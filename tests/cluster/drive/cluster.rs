@@ -42,6 +42,11 @@ pub struct Place {
     /// What is applied over that for Knative: a kustomization. And where its ingress is.
     pub requests: PathBuf,
     pub ingress: String,
+    /// What is applied for Knative's broker, two kustomizations: the generated Broker and Triggers, and a function whose
+    /// events go to that broker. And where the driver listens for what the broker sends it.
+    pub triggered: PathBuf,
+    pub till: PathBuf,
+    pub watcher: String,
     /// What is only validated, a kustomization with everything for Knative.
     pub evented: PathBuf,
     /// What is only validated: the generated manifests, and a kustomization with their component for Prometheus.
@@ -71,6 +76,9 @@ impl Place {
             overlay: path("CLUSTER_OVERLAY")?,
             requests: path("CLUSTER_KNATIVE")?,
             ingress: text("CLUSTER_INGRESS")?,
+            triggered: path("CLUSTER_TRIGGERED")?,
+            till: path("CLUSTER_TILL")?,
+            watcher: text("CLUSTER_WATCHER")?,
             evented: path("CLUSTER_EVENTED")?,
             manifests: path("CLUSTER_MANIFESTS")?,
             monitored: path("CLUSTER_MONITORED")?,
@@ -206,7 +214,7 @@ async fn run(place: &Place, program: &Path, arguments: &[&str]) -> Result<Printe
 }
 
 /// The address of a Service.
-async fn address(api: &Api, namespace: &str, name: &str) -> Result<String, String> {
+pub async fn address(api: &Api, namespace: &str, name: &str) -> Result<String, String> {
     let service = api.get(&format!("/api/v1/namespaces/{namespace}/services/{name}")).await?;
     let address = service["spec"]["clusterIP"].as_str().filter(|ip| *ip != "None");
     address.map(str::to_owned).ok_or_else(|| format!("the Service {namespace}/{name} has no address"))

@@ -17,6 +17,7 @@ mod api;
 mod applied;
 mod breaker;
 mod broker_filter;
+mod brokered;
 mod chain;
 mod cluster;
 #[path = "../../chaos/customers.rs"]
@@ -40,6 +41,7 @@ mod timeline;
 mod trouble;
 mod validated;
 mod verdict;
+mod watcher;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -67,7 +69,9 @@ mod wishes {
     pub const BURST: Range<usize> = 3_490..3_790;
     pub const COLD_AGAIN: Range<usize> = 3_790..3_800;
     pub const FILTERED: Range<usize> = 3_800..3_810;
-    pub const ALL: usize = 3_810;
+    pub const BROKERED: Range<usize> = 3_810..3_820;
+    pub const RETRIED: Range<usize> = 3_820..3_830;
+    pub const ALL: usize = 3_830;
 }
 
 /// The seed of the market: the same orders in every run.
@@ -75,10 +79,10 @@ const SEED: u64 = 5;
 /// How much of the timeline is told when a scenario fails.
 const LAST_LOOKS: Duration = Duration::from_secs(60);
 /// How long the whole run may take.
-const RUN_LIMIT: Duration = Duration::from_secs(20 * 60);
+const RUN_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 const USAGE: &str =
-    "cluster [--timeline FILE] [SCENARIO 1..8]...   (all of them if none is named; 1 is always run)";
+    "cluster [--timeline FILE] [SCENARIO 1..9]...   (all of them if none is named; 1 is always run)";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -87,7 +91,7 @@ async fn main() -> ExitCode {
     while let Some(argument) = arguments.next() {
         match (argument.as_str(), argument.parse::<u8>()) {
             ("--timeline", _) => file = arguments.next().map(PathBuf::from).unwrap_or(file),
-            (_, Ok(scenario @ 1..=8)) => only.push(scenario),
+            (_, Ok(scenario @ 1..=9)) => only.push(scenario),
             _ => {
                 eprintln!("{USAGE}");
                 return ExitCode::from(64);
@@ -161,9 +165,12 @@ async fn scenarios(shop: &Shop, wanted: &impl Fn(u8) -> bool) -> Result<(), Stri
     if wanted(7) {
         ready::run(shop).await?;
     }
-    // The last: what served requests until now is taken away for it.
+    // The last: what served requests until now is taken away for them.
     if wanted(8) {
         requests::run(shop).await?;
+    }
+    if wanted(9) {
+        brokered::run(shop).await?;
     }
     verdict::run(shop).await
 }
@@ -177,6 +184,7 @@ fn failed(why: &str) -> ExitCode {
 async fn failed_in(place: &Place, looks: &str, why: &str) -> ExitCode {
     for arguments in [
         &["get", "pods,scaledobjects,hpa", "-A", "-o", "wide"][..],
+        &["get", "ksvc,brokers,triggers,sinkbindings", "-A"],
         &["get", "events", "-n", cluster::NAMESPACE, "--sort-by=.lastTimestamp"],
     ] {
         match cluster::kubectl(place, arguments).await {

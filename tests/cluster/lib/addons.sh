@@ -17,16 +17,21 @@ install_knative() {
   import_images knative-{activator,autoscaler,controller,queue,webhook}
   kubectl apply --server-side --force-conflicts -f "$RENDERED/knative-crds.yaml" >/dev/null || die "could not apply Knative's CRDs"
   kubectl wait --for=condition=Established crd --all --timeout=60s >/dev/null || die "the CRDs were not accepted"
-  kubectl apply --server-side --force-conflicts -f "$RENDERED/knative.yaml" >/dev/null || die "could not apply Knative's manifests"
+  kubectl apply --server-side --force-conflicts -f "$RENDERED/knative.yaml" -f "$HERE/manifests/ingress.yaml" >/dev/null ||
+    die "could not apply Knative's manifests"
   for name in webhook autoscaler controller activator; do rollout knative-serving "$name"; done
 }
 
-# Only the kinds Broker, Trigger and SinkBinding: whoever would do what they say is not here.
 install_eventing() {
-  kubectl apply --server-side -f "$RENDERED/eventing.yaml" >/dev/null || die "could not apply the definitions of Knative Eventing"
-  kubectl wait --for=condition=Established crd/{brokers,triggers}.eventing.knative.dev crd/sinkbindings.sources.knative.dev --timeout=60s >/dev/null ||
-    die "the API server does not serve Broker, Trigger and SinkBinding"
-  say "Broker, Trigger and SinkBinding are known"
+  local name
+  # shellcheck disable=SC2086
+  import_images $(printf 'eventing-%s ' $EVENTING)
+  kubectl apply --server-side --force-conflicts -f "$RENDERED/eventing-crds.yaml" >/dev/null || die "could not apply the CRDs of Knative Eventing"
+  kubectl wait --for=condition=Established crd --all --timeout=60s >/dev/null || die "the CRDs were not accepted"
+  kubectl apply --server-side --force-conflicts -f "$RENDERED/eventing.yaml" >/dev/null || die "could not apply the manifests of Knative Eventing"
+  for name in eventing-webhook eventing-controller imc-controller imc-dispatcher mt-broker-controller mt-broker-ingress mt-broker-filter; do
+    rollout knative-eventing "$name"
+  done
 }
 
 # Only the kind, of which nobody makes anything: the operator is not here.

@@ -1,7 +1,7 @@
 # cluster build: programs, images and rendered manifests, from pinned modules. Every step is skipped when it is done.
 
 build() {
-  mkdir -p "$BIN/knative" "$IMAGES" "$RENDERED" "$LOGS"
+  mkdir -p "$BIN/knative" "$BIN/eventing" "$IMAGES" "$RENDERED" "$LOGS"
   check_go
   install_packages
   build_programs
@@ -10,8 +10,8 @@ build() {
   pack_images
   render_keda
   render_knative
+  render_eventing
   fetch_podmonitor
-  fetch_eventing
   say "built in $STATE"
 }
 
@@ -79,6 +79,8 @@ build_programs() {
   compile keda "$BIN/keda-adapter" github.com/kedacore/keda/v2/cmd/adapter
   compile keda "$BIN/keda-admission-webhooks" github.com/kedacore/keda/v2/cmd/webhooks
   compile knative "$BIN/knative/" knative.dev/serving/cmd/{activator,autoscaler,controller,queue,webhook}
+  # of the same go.mod: most packages are compiled by then
+  compile knative "$BIN/eventing/" knative.dev/eventing/cmd/{controller,webhook,mtchannel_broker,broker/{ingress,filter},in_memory/channel_{controller,dispatcher}}
   compile apps "$BIN/" ./...
 }
 
@@ -129,6 +131,7 @@ pack_images() {
   for name in activator autoscaler controller queue webhook; do
     pack "localhost/kn-$name:1" "knative-$name" "$BIN/knative/$name"
   done
+  for name in $EVENTING; do pack "localhost/kn-eventing-$name:1" "eventing-$name" "$BIN/eventing/$name"; done
 }
 
 module_directory() { # MODULE PATH: where its sources lie in Go's module cache
@@ -162,16 +165,23 @@ render_knative() { # Knative's own config, with our images and settings
     >"$RENDERED/knative.yaml" || die "could not render Knative's manifests"
 }
 
+render_eventing() { # Knative Eventing's own config, with our images: the controllers, the broker over channels, channels in memory
+  local config core broker channel
+  config=$(module_directory knative knative.dev/eventing)/config
+  core=$config/core broker=$config/brokers/mt-channel-broker channel=$config/channels/in-memory-channel
+  python3 -B "$HERE/lib/knative_manifests.py" "$core"/resources/*.yaml "$channel"/resources/*.yaml \
+    >"$RENDERED/eventing-crds.yaml" || die "could not render the CRDs of Knative Eventing"
+  # left out: the HorizontalPodAutoscalers, and what runs Jobs and PingSources
+  python3 -B "$HERE/lib/knative_manifests.py" "$core"/100-namespace.yaml {"$core","$channel"}/200-*.yaml {"$core","$broker","$channel"}/roles/*.yaml \
+    {"$core","$channel"}/{configmaps,webhooks}/*.yaml "$core"/deployments/{controller,webhook}.yaml \
+    "$broker"/deployments/{controller,broker-ingress,broker-filter}.yaml "$channel"/deployments/*.yaml \
+    >"$RENDERED/eventing.yaml" || die "could not render the manifests of Knative Eventing"
+}
+
 fetch_podmonitor() { # the definition of PodMonitor, as the Prometheus operator's module has it
   local module
   module=$(fetch_module github.com/prometheus-operator/prometheus-operator "$PROMETHEUS_OPERATOR_VERSION" "$PROMETHEUS_OPERATOR_HASH")
   cp "$module/example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml" "$RENDERED/podmonitor.yaml"
-}
-
-fetch_eventing() { # the definitions of Knative Eventing's kinds that are generated
-  local module kind
-  module=$(fetch_module knative.dev/eventing "$EVENTING_VERSION" "$EVENTING_HASH")
-  for kind in broker trigger sinkbindings; do cat "$module/config/core/resources/$kind.yaml"; echo ---; done >"$RENDERED/eventing.yaml"
 }
 
 fetch_module() { # MODULE VERSION HASH: where its files are, if they are those

@@ -23,6 +23,7 @@ SERVICE_CIDR=10.96.0.0/16
 API_IP=10.96.0.1
 DNS_IP=10.96.0.10
 INGRESS=$NODE_IP:8880                      # Knative's, of labnet
+WATCHER=$NODE_IP:8881                      # where the driver is sent events by Knative's broker
 
 # The same as cli/src/broker/pinned.rs; the hashes are those of the wheels for Linux on amd64 and arm64.
 NATS_VERSION=2.15.1
@@ -34,9 +35,8 @@ HELM_VERSION=v3.20.2
 PROMETHEUS_OPERATOR_VERSION=v0.85.0
 PROMETHEUS_OPERATOR_HASH=h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=
 
-# Of its module only the definitions of Broker and Trigger are used.
-EVENTING_VERSION=v0.42.1
-EVENTING_HASH=h1:/5R8j/OV2wacs5p+LDN7VnpSntNTjzTlpVhidO4WmnU=
+# The programs of Knative Eventing, as its module names them.
+EVENTING="controller webhook mtchannel_broker ingress filter channel_controller channel_dispatcher"
 
 die() { echo "cluster: $*" >&2; exit 1; }
 

@@ -20,7 +20,7 @@ is_up() { running kube-apiserver && running kubelet && running containerd; }
 
 check_machine() {
   # shellcheck disable=SC2015
-  [ -x "$BIN/kubelet" ] && [ -e "$RENDERED/eventing.yaml" ] || die "nothing built in $STATE; run: cluster build"
+  [ -x "$BIN/kubelet" ] && [ -e "$RENDERED/eventing-crds.yaml" ] || die "nothing built in $STATE; run: cluster build"
   [ ! -e "$RUN/processes" ] || die "a cluster that is no longer whole is still there (see: cluster status); run: cluster down"
   [ ! -e "/var/run/netns/$LAB" ] ||
     die "the network namespace $LAB exists: a cluster with another CLUSTER_STATE is up, take that one down"
