@@ -1,7 +1,9 @@
 //! `jetlag up` with real processes: a small application, a companion and a real nats-server.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,23 +28,27 @@ impl Shop {
 
     fn command(&self) -> Child {
         Command::new(env!("CARGO_BIN_EXE_jetlag"))
-            .args(["up", "--port-base", "0", "--nats-port", "0", "--app"])
+            .args(["up", "--port-base", "0", "--nats-port", "0", "-o", "json", "--app"])
             .arg(self.manifest())
             .arg("--data")
             .arg(self.data())
             .stdin(Stdio::null())
+            .stdout(File::create(self.told()).unwrap())
             .spawn()
             .unwrap()
     }
 
-    /// Waits until all that the command runs is up.
+    /// What the command that was started last says on standard output.
+    fn told(&self) -> PathBuf {
+        self.beside("told.json")
+    }
+
+    /// Waits until the command that was started last says that all it runs is up.
     async fn all_up(&self) -> Status {
-        let all_up = async || {
-            let status = status(&self.data())?;
-            let up = status.processes.iter().filter(|entry| entry.phase == Phase::Up).count();
-            (up == 4).then_some(status)
-        };
-        until("everything up", all_up).await
+        let told = async || serde_json::from_slice(&std::fs::read(self.told()).unwrap()).ok();
+        let status: Status = until("everything up", told).await;
+        assert!(status.processes.len() == 4 && status.processes.iter().all(|entry| entry.phase == Phase::Up));
+        status
     }
 }
 
@@ -316,7 +322,7 @@ impl Shop {
 async fn a_scaled_function_starts_when_it_has_lag_and_every_change_is_an_object_on_a_line() {
     let shop = Shop::new();
     let output = shop.data().with_extension("jsonl");
-    let mut command = shop.scaled(SCALED).stdout(std::fs::File::create(&output).unwrap()).spawn().unwrap();
+    let mut command = shop.scaled(SCALED).stdout(File::create(&output).unwrap()).spawn().unwrap();
     let lines = || -> Vec<serde_json::Value> {
         let text = std::fs::read_to_string(&output).unwrap();
         text.split_inclusive('\n')
