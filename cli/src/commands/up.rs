@@ -10,11 +10,12 @@ use super::launch::Launch;
 use super::scale::{Scale, Timeline};
 use super::signals::Signals;
 use super::{DATA_DIRECTORY, Format, print};
-use crate::app::{App, Options};
+use crate::app::{self, App, Options};
 use crate::console::Console;
 use crate::problem::{Exit, Problem};
 use crate::prometheus::{Program, Prometheus};
 use crate::supervisor::Status;
+use crate::traces::Traces;
 
 /// Run the whole application on this machine
 ///
@@ -93,6 +94,11 @@ impl Up {
         let is_scaled = options.scale.is_some();
         // Before anything starts.
         let program = self.observe.then(Program::find).transpose()?;
+        let traces = match self.observe {
+            true => Traces::find(&app::root(self.launch.app.as_deref())?, console)?,
+            false => None,
+        };
+        let options = Options { traces, ..options };
         let running = App::start_until(options, signals.next()).await?;
         let prometheus = match &program {
             Some(program) => Some(Prometheus::start(program, &running.status(), console).await?),
