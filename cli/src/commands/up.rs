@@ -47,8 +47,8 @@ pub struct Up {
     #[arg(long, value_name = "TIME", value_parser = super::duration, default_value = "24h")]
     horizon: Duration,
 
-    /// Start a Prometheus beside it, with the alerts of docs/runbook and every process as a target; and a collector and a
-    /// viewer of traces if they are there
+    /// Start a Prometheus beside it (it must be installed), with the alerts of docs/runbook and every process as a target; and
+    /// a collector and a viewer of traces, if they are there
     #[arg(long)]
     observe: bool,
 
