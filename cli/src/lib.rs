@@ -4,6 +4,7 @@
 compile_error!("jetlag supervises processes by Unix signals and process groups; on Windows, build it in WSL");
 
 pub mod app;
+mod beside;
 pub mod books;
 pub mod broker;
 pub mod capacity;
@@ -29,4 +30,5 @@ pub mod status;
 pub mod streams;
 pub mod supervisor;
 pub mod top;
+pub mod traces;
 pub mod trail;

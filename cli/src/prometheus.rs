@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 use crate::app;
+use crate::beside::{self, cannot_write};
 use crate::console::Console;
 use crate::exporter::{Exporter, Monitor, Verified, serve};
 use crate::http;
@@ -56,10 +57,8 @@ impl Program {
     /// # Errors
     /// It is not there (69).
     pub fn find() -> Result<Self, Problem> {
-        let named = std::env::var_os("PROMETHEUS").filter(|value| !value.is_empty()).map(PathBuf::from);
-        let places = std::env::var_os("PATH").unwrap_or_default();
-        let on_path = || std::env::split_paths(&places).map(|place| place.join("prometheus"));
-        let found = named.into_iter().chain(on_path()).find(|path| path.is_file());
+        let named = beside::named("PROMETHEUS").filter(|path| path.is_file());
+        let found = named.or_else(|| beside::on_search_path("prometheus"));
         found.map(Self).ok_or_else(|| {
             Problem::new(Exit::Unavailable, "--observe needs Prometheus, and there is none on the search path").remedy(
                 "install it (Debian, Ubuntu: apt-get install prometheus; macOS: brew install prometheus), or name it by PROMETHEUS",
@@ -86,10 +85,7 @@ impl Prometheus {
         let place = status.data.join("prometheus");
         let targets = place.join("targets.json");
         prepare(&place, status, &own.to_string())?;
-        let port = match TcpListener::bind(("127.0.0.1", CUSTOMARY_PORT)).await {
-            Ok(_) => CUSTOMARY_PORT,
-            Err(_) => free_port().await?,
-        };
+        let port = beside::port(CUSTOMARY_PORT).await?;
         let log = place.join("prometheus.log");
         let words = fs::File::create(&log).map_err(|error| cannot_write(&log).because(error))?;
         let child = Command::new(&program.0)
@@ -216,16 +212,6 @@ fn prepare(place: &Path, status: &Status, own: &str) -> Result<(), Problem> {
         fs::write(&path, text).map_err(|error| cannot_write(&path).because(error))?;
     }
     Ok(())
-}
-
-fn cannot_write(path: &Path) -> Problem {
-    Problem::new(Exit::CannotCreate, format!("cannot write `{}`", path.display()))
-}
-
-async fn free_port() -> Result<u16, Problem> {
-    let port = async { TcpListener::bind("127.0.0.1:0").await?.local_addr() }.await;
-    port.map(|address| address.port())
-        .map_err(|error| Problem::new(Exit::Unavailable, "no port can be had for Prometheus").because(error))
 }
 
 /// Every process of a function that has an address, and what looks at the broker.

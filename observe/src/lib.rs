@@ -16,6 +16,11 @@ pub use alerts::ALERTS;
 pub use dashboards::DASHBOARDS;
 pub use rules::{rules, rules_file};
 
+/// The configuration of an OpenTelemetry Collector: `observe/collector.yaml`.
+pub const COLLECTOR: &str = include_str!("../collector.yaml");
+/// What is laid over it for a Zipkin to show every trace: `observe/zipkin.yaml`.
+pub const ZIPKIN: &str = include_str!("../zipkin.yaml");
+
 /// What a generated file begins with, after whatever makes it a comment.
 const HEADER: &str = "Made by the crate `observe` from the names of the runtime. Change those, not this.";
 

@@ -9,6 +9,9 @@ import (
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/translator/zipkin/zipkinv2"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/config/configretry"
+	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
 	"go.opentelemetry.io/collector/pdata/ptrace"
@@ -16,6 +19,9 @@ import (
 
 // How long Zipkin may take to answer.
 const zipkinAnswerMax = 5 * time.Second
+
+// How long after a failure it is tried again, at first; no longer than five minutes in all.
+const zipkinRetryFirst = time.Second
 
 type zipkinConfig struct {
 	// Where spans are posted to, such as http://127.0.0.1:9411/api/v2/spans.
@@ -34,6 +40,12 @@ func newZipkinFactory() exporter.Factory {
 	empty := func() component.Config { return &zipkinConfig{} }
 	traces := exporter.WithTraces(newZipkin, component.StabilityLevelDevelopment)
 	return exporter.NewFactory(component.MustNewType("zipkin"), empty, traces)
+}
+
+func retry() configretry.BackOffConfig {
+	retry := configretry.NewDefaultBackOffConfig()
+	retry.InitialInterval = zipkinRetryFirst
+	return retry
 }
 
 func newZipkin(ctx context.Context, set exporter.Settings, config component.Config) (exporter.Traces, error) {
@@ -55,10 +67,17 @@ func newZipkin(ctx context.Context, set exporter.Settings, config component.Conf
 			return err
 		}
 		defer answer.Body.Close()
-		if answer.StatusCode/100 != 2 {
-			return fmt.Errorf("%s answers %s", endpoint, answer.Status)
+		if answer.StatusCode/100 == 2 {
+			return nil
 		}
-		return nil
+		err = fmt.Errorf("%s answers %s", endpoint, answer.Status)
+		if answer.StatusCode/100 == 4 {
+			return consumererror.NewPermanent(err)
+		}
+		return err
 	}
-	return exporterhelper.NewTraces(ctx, set, config, push)
+	return exporterhelper.NewTraces(ctx, set, config, push,
+		// Whoever sends spans does not wait for Zipkin, nor hears that it is not up yet.
+		exporterhelper.WithQueue(configoptional.Some(exporterhelper.NewDefaultQueueConfig())),
+		exporterhelper.WithRetry(retry()))
 }

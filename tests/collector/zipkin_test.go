@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/exporter"
@@ -13,15 +14,20 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
-func export(t *testing.T, status int) ([]map[string]any, error) {
-	var spans []map[string]any
+// What a Zipkin is sent that answers with each of statuses, and with the last from then on.
+func export(t *testing.T, statuses ...int) (<-chan []map[string]any, func()) {
+	arrived := make(chan []map[string]any, 10)
 	zipkin := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
+		var spans []map[string]any
 		if err := json.NewDecoder(request.Body).Decode(&spans); err != nil {
 			t.Error(err)
 		}
-		answer.WriteHeader(status)
+		answer.WriteHeader(statuses[0])
+		if len(statuses) > 1 {
+			statuses = statuses[1:]
+		}
+		arrived <- spans
 	}))
-	defer zipkin.Close()
 	factory := newZipkinFactory()
 	var set exporter.Settings = exportertest.NewNopSettings(factory.Type())
 	to, err := factory.CreateTraces(context.Background(), set, &zipkinConfig{Endpoint: zipkin.URL})
@@ -31,7 +37,6 @@ func export(t *testing.T, status int) ([]map[string]any, error) {
 	if err := to.Start(context.Background(), componenttest.NewNopHost()); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = to.Shutdown(context.Background()) }()
 	traces := ptrace.NewTraces()
 	resource := traces.ResourceSpans().AppendEmpty()
 	resource.Resource().Attributes().PutStr("service.name", "payment")
@@ -43,14 +48,31 @@ func export(t *testing.T, status int) ([]map[string]any, error) {
 	span.SetStartTimestamp(1_000_000)
 	span.SetEndTimestamp(3_000_000)
 	span.Attributes().PutInt("attempt", 2)
-	err = to.ConsumeTraces(context.Background(), traces)
-	return spans, err
+	if err := to.ConsumeTraces(context.Background(), traces); err != nil {
+		t.Fatal(err)
+	}
+	return arrived, func() {
+		_ = to.Shutdown(context.Background())
+		zipkin.Close()
+	}
+}
+
+func next(t *testing.T, arrived <-chan []map[string]any) []map[string]any {
+	select {
+	case spans := <-arrived:
+		return spans
+	case <-time.After(30 * time.Second):
+		t.Fatal("nothing arrives")
+		return nil
+	}
 }
 
 func TestASpanArrivesAsZipkinHasIt(t *testing.T) {
-	spans, err := export(t, http.StatusAccepted)
-	if err != nil || len(spans) != 1 {
-		t.Fatal(err, spans)
+	arrived, end := export(t, http.StatusAccepted)
+	defer end()
+	spans := next(t, arrived)
+	if len(spans) != 1 {
+		t.Fatal(spans)
 	}
 	span := spans[0]
 	if span["traceId"] != "01000000000000000000000000000000" || span["parentId"] != "0300000000000000" {
@@ -64,8 +86,21 @@ func TestASpanArrivesAsZipkinHasIt(t *testing.T) {
 	}
 }
 
-func TestAZipkinThatRefusesIsTold(t *testing.T) {
-	if _, err := export(t, http.StatusInternalServerError); err == nil {
-		t.Error("nothing is told")
+func TestAZipkinThatIsNotUpYetHasTheSpansLater(t *testing.T) {
+	arrived, end := export(t, http.StatusServiceUnavailable, http.StatusAccepted)
+	defer end()
+	if first, second := next(t, arrived), next(t, arrived); len(second) != 1 || second[0]["id"] != first[0]["id"] {
+		t.Error(first, second)
+	}
+}
+
+func TestWhatZipkinRefusesIsNotSentAgain(t *testing.T) {
+	arrived, end := export(t, http.StatusBadRequest)
+	defer end()
+	next(t, arrived)
+	select {
+	case again := <-arrived:
+		t.Error(again)
+	case <-time.After(3 * zipkinRetryFirst):
 	}
 }

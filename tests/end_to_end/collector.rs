@@ -3,6 +3,8 @@
 
 mod real;
 
+pub use real::spans_in;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 

@@ -9,13 +9,15 @@ use jetlag_cli::console::Console;
 use jetlag_cli::exporter::{Exporter, Monitor, Verified, serve};
 use jetlag_cli::prometheus::{Program, Prometheus};
 use jetlag_cli::status::Look;
+use jetlag_cli::traces::Traces;
 use observe::{ALERTS, DASHBOARDS};
+use rustix::process::{Pid, test_kill_process};
 use serde_json::{Value, json};
 use tests::{free_port, until, until_or};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
-use crate::collector::Collector;
+use crate::collector::{Collector, Span, spans_in};
 use crate::shop::Opened;
 
 const FUNCTIONS: [&str; 5] = ["order", "inventory", "payment", "notification", "audit"];
@@ -118,6 +120,53 @@ async fn exemplars_lead_to_the_trace_of_an_order(opened: &Opened, prometheus: &s
         .await;
         assert!(!is_of(&unrecorded, &kept), "{name}: {kept:?}");
     }
+}
+
+/// Needs the OpenTelemetry Collector (`COLLECTOR`): CI builds it.
+#[tokio::test]
+#[ignore = "needs the OpenTelemetry Collector"]
+async fn the_collector_of_up_has_the_trace_of_an_order_and_ends_with_it() {
+    let program = std::env::var_os("COLLECTOR").expect("COLLECTOR names the program, which CI builds");
+    let opened = Opened::as_told(|options| {
+        // Without a viewer, whatever this machine has: what an order whose charge fails once leaves is kept all the same.
+        options.app.traces = Some(Traces { collector: program.into(), viewer: None });
+    })
+    .await;
+    let running = opened.shop.running();
+    let at = running.companion("collector").unwrap();
+    let pid = running.pid("collector").unwrap();
+    let gateway = running.companion("gateway").unwrap();
+    let fails = opened.client.put(format!("{gateway}/control")).json(&json!({"fail_next": 1}));
+    assert!(fails.send().await.unwrap().status().is_success());
+
+    let (trace, parent) = ("6c".repeat(16), "b7ad6b7169203331");
+    let order = json!({"order_id": "C-1", "customer_id": "C", "amount": 10, "currency": "GBP"});
+    let traceparent = format!("00-{trace}-{parent}-01");
+    let (status, _) =
+        opened.post_with("/orders", order.to_string(), &[("traceparent", traceparent.as_str())]).await;
+    assert_eq!(status, 202);
+    opened.event("orders.confirmed.C-1.>").await;
+    let file = opened.data().join("collector/traces.jsonl");
+    until("the trace of the order, with its failed charge", async || {
+        let spans: Vec<_> = spans_in(&file).into_iter().filter(|span| span.trace == trace).collect();
+        let has = |service: &str, name: &str, is_error: bool| {
+            let is_it =
+                |span: &Span| span.service == service && span.name == name && span.is_error == is_error;
+            spans.iter().any(is_it)
+        };
+        let whole = has("order", "POST /orders", false)
+            && has("inventory", "process orders.placed.*", false)
+            && has("payment", "process inventory.reserved.*", true)
+            && has("payment", "process inventory.reserved.*", false)
+            && has("notification", "process orders.confirmed.*", false);
+        whole.then_some(())
+    })
+    .await;
+
+    opened.shop.close().await;
+    assert!(TcpStream::connect(at.trim_start_matches("http://")).await.is_err(), "it still listens");
+    let alive = test_kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap());
+    assert!(alive.is_err(), "it still runs");
 }
 
 /// Needs `prometheus` (`PROMETHEUS`, or on the search path): CI has it.

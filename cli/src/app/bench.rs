@@ -70,6 +70,7 @@ impl Bench {
                 name: name.clone(),
                 program,
                 entry: entry.clone(),
+                env: Vec::new(),
                 data: data.path().to_owned(),
                 directory: plan.root.clone(),
             })?);

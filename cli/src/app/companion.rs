@@ -21,6 +21,8 @@ pub(crate) struct Companion {
     pub(crate) name: String,
     pub(crate) program: PathBuf,
     pub(crate) entry: CompanionEntry,
+    /// Its environment, where the entry says nothing else.
+    pub(crate) env: Vec<(String, String)>,
     /// The data directory.
     pub(crate) data: PathBuf,
     /// Where it runs.
@@ -47,12 +49,10 @@ impl Service for Companion {
 
     fn launch(&self, known: &Addresses) -> Result<Launch, Problem> {
         let args = self.entry.args.iter().map(|arg| self.fill(arg, known)).collect::<Result<_, _>>()?;
-        let env = self
-            .entry
-            .env
-            .iter()
-            .map(|(name, value)| Ok((name.clone(), self.fill(value, known)?)))
-            .collect::<Result<_, Problem>>()?;
+        let mut env = self.env.clone();
+        for (name, value) in &self.entry.env {
+            env.push((name.clone(), self.fill(value, known)?));
+        }
         Ok(Launch {
             program: self.program.clone(),
             args,

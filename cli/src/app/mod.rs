@@ -45,6 +45,7 @@ use crate::scaler;
 use crate::supervisor::lock::DataLock;
 use crate::supervisor::spawn::Spawner;
 use crate::supervisor::{Addresses, Board, Group, door_name, leftovers};
+use crate::traces::{self, Traces};
 use build::Executables;
 use companion::Companion;
 use manifest::Program;
@@ -110,6 +111,9 @@ pub struct Options {
     /// Scale functions by their lag instead, from none, as KEDA and the HPA do; what says how many processes then counts for
     /// nothing.
     pub scale: Option<scaler::Options>,
+    /// Run a collector of traces beside it, and a viewer: functions and companions send their traces there, unless the manifest
+    /// or the environment says otherwise.
+    pub traces: Option<Traces>,
     /// The broker has everything on disk before it acknowledges it (`sync_interval: always`).
     pub sync_always: bool,
     /// Where progress is told.
@@ -133,6 +137,7 @@ impl Options {
             replicas: 1,
             replicas_of: BTreeMap::new(),
             scale: None,
+            traces: None,
             sync_always: false,
             console: Console::stderr(),
         }
@@ -194,6 +199,8 @@ struct Prepared {
     topology: Topology,
     server: PathBuf,
     lock: Option<DataLock>,
+    /// Where traces are sent, once a collector runs.
+    endpoint: Option<String>,
 }
 
 impl Prepared {
@@ -208,6 +215,7 @@ impl Prepared {
             .because(error)
         })?;
         let plan = Plan::read(options.manifest.as_deref()).await?;
+        plan.check_free(options.traces.iter().flat_map(Traces::names))?;
         let objects = options.scale.as_ref().map(|scale| scaler::Objects::read(&scale.by, &plan.root));
         let objects = objects.transpose()?;
         let lock = DataLock::take(&data)?;
@@ -222,8 +230,20 @@ impl Prepared {
             Some(objects) => scaling::plans(objects, &plan, &described, &topology, console)?,
             None => BTreeMap::new(),
         };
-        let (server, lock) = (server.path, Some(lock));
-        Ok(Self { options, data, plan, ports, nats_port, executables, scaled, topology, server, lock })
+        let (server, lock, endpoint) = (server.path, Some(lock), None);
+        Ok(Self {
+            options,
+            data,
+            plan,
+            ports,
+            nats_port,
+            executables,
+            scaled,
+            topology,
+            server,
+            lock,
+            endpoint,
+        })
     }
 
     /// Nothing runs yet, but whatever is started from now on is stopped by dropping this.
@@ -241,7 +261,8 @@ impl Prepared {
         Ok(Running::new(&spawner, board, console, &logs, self.topology.clone(), lock))
     }
 
-    /// Broker with its streams, then companions together, then functions together: each needs the ones before.
+    /// Broker with its streams, then who takes traces, then companions together, then functions together: each needs the ones
+    /// before.
     async fn bring_up(&mut self, running: &Running) -> Result<(), Problem> {
         let port = self.nats_port;
         let directory = self.data.join(broker::NAME);
@@ -252,6 +273,9 @@ impl Prepared {
         let provisioned = provision::provision(&broker_url, &self.topology, &self.data).await?;
         self.options.console.good("streams", &provisioned);
 
+        if let Some(traces) = &self.options.traces {
+            self.endpoint = Some(self.take_traces(traces, running).await?);
+        }
         let mut starts = Vec::new();
         for companion in self.companions()? {
             starts.push(running.companions.start(companion)?);
@@ -276,6 +300,25 @@ impl Prepared {
         Ok(())
     }
 
+    /// Starts who takes traces and who shows them, and says where they are taken. Nothing waits for the viewer.
+    async fn take_traces(&self, traces: &Traces, running: &Running) -> Result<String, Problem> {
+        let (collector, viewer) = traces.services(&self.data).await?;
+        let (url, said) = (collector.url(), collector.said());
+        let start = running.companions.start(collector)?;
+        if let Some(viewer) = viewer {
+            // Its keeper tells how its start ends.
+            drop(running.companions.start(viewer)?);
+        }
+        start.up().await?;
+        self.options.console.note(&said);
+        Ok(url)
+    }
+
+    /// What companions and functions are told of the collector.
+    fn telemetry(&self) -> impl Iterator<Item = (String, String)> {
+        self.endpoint.iter().map(|url| (traces::ENDPOINT_VARIABLE.to_owned(), url.clone()))
+    }
+
     fn companions(&self) -> Result<Vec<Companion>, Problem> {
         let companion = |(name, entry): (&String, &manifest::CompanionEntry)| {
             Ok(Companion {
@@ -285,6 +328,7 @@ impl Prepared {
                     Program::Command(path) => path.clone(),
                 },
                 entry: entry.clone(),
+                env: self.telemetry().collect(),
                 data: self.data.clone(),
                 directory: self.plan.root.clone(),
             })
@@ -331,7 +375,7 @@ impl Prepared {
         Ok(functions)
     }
 
-    /// Later entries win: the broker, then the manifest, then what the caller adds.
+    /// Later entries win: the broker and the collector, then the manifest, then what the caller adds.
     fn environment(
         &self,
         function: &plan::PlannedFunction,
@@ -344,6 +388,7 @@ impl Prepared {
             // It is done for all of them at once, before any of them starts.
             (PROVISION_VARIABLE.to_owned(), "false".to_owned()),
         ];
+        env.extend(self.telemetry());
         for (name, value) in &function.env {
             let value = value.fill(scope).map_err(|why| {
                 Problem::new(Exit::Config, format!("`{}`: {name}: {why}", self.plan.manifest.path.display()))

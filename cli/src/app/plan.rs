@@ -164,6 +164,22 @@ impl Plan {
         Ok(())
     }
 
+    /// Whether no process of the application has one of these names.
+    ///
+    /// # Errors
+    /// One has (78).
+    pub(crate) fn check_free<'a>(&self, mut names: impl Iterator<Item = &'a str>) -> Result<(), Problem> {
+        let companions = self.manifest.companions.keys().map(String::as_str);
+        let known: BTreeSet<&str> =
+            self.functions.iter().map(|function| function.name.as_str()).chain(companions).collect();
+        match names.find(|name| known.contains(name)) {
+            Some(name) => Err(self
+                .wrong(&format!("`{name}` has the name of what --observe starts"))
+                .remedy("give it another name, or set OTEL_EXPORTER_OTLP_ENDPOINT if it takes traces")),
+            None => Ok(()),
+        }
+    }
+
     fn wrong(&self, why: &str) -> Problem {
         Problem::new(Exit::Config, format!("{}: {why}", self.manifest.path.display()))
     }

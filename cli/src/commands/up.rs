@@ -10,11 +10,12 @@ use super::launch::Launch;
 use super::scale::{Scale, Timeline};
 use super::signals::Signals;
 use super::{DATA_DIRECTORY, Format, print};
-use crate::app::{App, Options};
+use crate::app::{self, App, Options};
 use crate::console::Console;
 use crate::problem::{Exit, Problem};
 use crate::prometheus::{Program, Prometheus};
 use crate::supervisor::Status;
+use crate::traces::Traces;
 
 /// Run the whole application on this machine
 ///
@@ -25,6 +26,11 @@ use crate::supervisor::Status;
 /// With --scale no function runs until it has lag. Then as many processes run as its ScaledObject says, by the rules of KEDA
 /// and of Kubernetes' HPA; back to none after the cooldown, each finishing what it has begun. A function that takes requests
 /// has one process more, NAME-http, that is always there for them. Every change is told on standard output.
+///
+/// With --observe a Prometheus runs beside it, which must be installed: on the search path, or named by PROMETHEUS. So do an
+/// OpenTelemetry Collector and Zipkin, as far as they are there: the program that COLLECTOR names, else target/collector
+/// beside jetlag.yaml; the jar that ZIPKIN names, else target/zipkin-server-*-exec.jar, with java. Functions and companions
+/// are told where the collector is, unless OTEL_EXPORTER_OTLP_ENDPOINT is set. docs/telemetry.md says how to have them.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Up {
@@ -41,7 +47,8 @@ pub struct Up {
     #[arg(long, value_name = "TIME", value_parser = super::duration, default_value = "24h")]
     horizon: Duration,
 
-    /// Start a Prometheus beside it, with the alerts of docs/runbook and every process as a target; it must be installed
+    /// Start a Prometheus beside it (it must be installed), with the alerts of docs/runbook and every process as a target; and
+    /// a collector and a viewer of traces, if they are there
     #[arg(long)]
     observe: bool,
 
@@ -63,7 +70,8 @@ Examples:
   jetlag up --port-base 9000 --nats-port 0    beside another run
   jetlag up --data /tmp/try                   with streams of their own
   jetlag up -o json | jq .broker_url          what a program needs to know
-  jetlag up --observe                         with a Prometheus, its alerts and dashboards
+  jetlag up --observe                         with a Prometheus and its alerts, and traces in a viewer
+  COLLECTOR=/opt/otelcol jetlag up --observe  with a collector from elsewhere
   jetlag up --scale --speed 30                from nothing to many processes and back, within a minute
   jetlag up --scale --scale-by payment.yaml   payment as that ScaledObject says, the others as generated
   jetlag up --scale -o json > timeline.jsonl  every change, for a program
@@ -93,6 +101,11 @@ impl Up {
         let is_scaled = options.scale.is_some();
         // Before anything starts.
         let program = self.observe.then(Program::find).transpose()?;
+        let traces = match self.observe {
+            true => Traces::find(&app::root(self.launch.app.as_deref())?, console)?,
+            false => None,
+        };
+        let options = Options { traces, ..options };
         let running = App::start_until(options, signals.next()).await?;
         let prometheus = match &program {
             Some(program) => Some(Prometheus::start(program, &running.status(), console).await?),

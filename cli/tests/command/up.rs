@@ -12,6 +12,7 @@ use async_nats::jetstream::stream::DiscardPolicy;
 use jetlag_cli::app::{App, Options, Running, status};
 use jetlag_cli::problem::Exit;
 use jetlag_cli::supervisor::{Phase, Status};
+use jetlag_cli::traces::Traces;
 use tests::{PATIENCE, until};
 
 use crate::shop::Shop;
@@ -198,6 +199,16 @@ async fn a_function_that_dies_at_once_is_tried_again_and_then_told() {
     let problem = App::start(options).await.unwrap_err();
     assert_eq!(problem.exit(), Exit::Unavailable);
     assert!(problem.render().contains("ended before it was up: exit code 1"), "{}", problem.render());
+}
+
+#[tokio::test]
+async fn a_companion_with_the_name_of_the_collector_is_told_before_anything_starts() {
+    let shop = Shop::new().with_companion("collector", "sleep 60");
+    let traces = Traces { collector: "/bin/false".into(), viewer: None };
+    let problem = App::start(Options { traces: Some(traces), ..shop.options() }).await.unwrap_err();
+    assert_eq!(problem.exit(), Exit::Config);
+    assert!(problem.render().contains("`collector`"), "{}", problem.render());
+    assert!(status(&shop.data()).is_none());
 }
 
 #[tokio::test]

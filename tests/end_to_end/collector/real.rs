@@ -57,7 +57,8 @@ impl Real {
     }
 }
 
-fn spans_in(file: &Path) -> Vec<Span> {
+/// What a collector has written to its `file` so far.
+pub fn spans_in(file: &Path) -> Vec<Span> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     // The last line may be half written.
     let requests: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
