@@ -16,7 +16,7 @@ use crate::console::Console;
 use crate::http;
 use crate::problem::{Exit, Problem};
 use crate::supervisor::process::Output;
-use crate::supervisor::{Addresses, Kind, Launch, Service};
+use crate::supervisor::{Addresses, Kind, Launch, Service, Tier};
 
 /// Tells functions, and whoever else knows the standard, where the collector is.
 pub(crate) const ENDPOINT_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
@@ -134,11 +134,24 @@ impl Traces {
         [Some(COLLECTOR), self.viewer.is_some().then_some(ZIPKIN)].into_iter().flatten()
     }
 
-    /// The processes, before they start, with their files in `data`.
+    /// Starts them in `tier`, with their files in `data`, and says where OTLP is taken, once it is. Nothing waits for the viewer.
     ///
     /// # Errors
-    /// A file cannot be written (73), or there is no port (69).
-    pub(crate) async fn services(&self, data: &Path) -> Result<(Collector, Option<Zipkin>), Problem> {
+    /// A file cannot be written (73), there is no port, or the collector does not start (69).
+    pub(crate) async fn start(&self, data: &Path, tier: &Tier, console: Console) -> Result<String, Problem> {
+        let (collector, viewer) = self.services(data).await?;
+        let (url, said) = (collector.url(), collector.said());
+        let start = tier.start(collector)?;
+        if let Some(viewer) = viewer {
+            // Its keeper tells how its start ends.
+            drop(tier.start(viewer)?);
+        }
+        start.up().await?;
+        console.note(&said);
+        Ok(url)
+    }
+
+    async fn services(&self, data: &Path) -> Result<(Collector, Option<Zipkin>), Problem> {
         let zipkin = match &self.viewer {
             Some(viewer) => Some(Zipkin {
                 viewer: viewer.clone(),
@@ -184,7 +197,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Problem> {
 
 /// The OpenTelemetry Collector as a process.
 #[derive(Debug)]
-pub(crate) struct Collector {
+struct Collector {
     program: PathBuf,
     port: u16,
     /// Where its configuration is, and where it writes traces and metrics.
@@ -195,12 +208,12 @@ pub(crate) struct Collector {
 
 impl Collector {
     /// Where it takes OTLP.
-    pub(crate) fn url(&self) -> String {
+    fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// What is told of it once it listens.
-    pub(crate) fn said(&self) -> String {
+    fn said(&self) -> String {
         let which = match self.files.contains(&"zipkin.yaml") {
             true => "every trace is",
             false => "traces with an error, slow ones and one of a hundred others are",
@@ -270,7 +283,7 @@ impl Service for Collector {
 
 /// Zipkin as a process.
 #[derive(Debug)]
-pub(crate) struct Zipkin {
+struct Zipkin {
     viewer: Viewer,
     port: u16,
     client: Client,

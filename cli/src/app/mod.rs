@@ -274,7 +274,7 @@ impl Prepared {
         self.options.console.good("streams", &provisioned);
 
         if let Some(traces) = &self.options.traces {
-            self.endpoint = Some(self.take_traces(traces, running).await?);
+            self.endpoint = Some(traces.start(&self.data, &running.companions, self.options.console).await?);
         }
         let mut starts = Vec::new();
         for companion in self.companions()? {
@@ -298,20 +298,6 @@ impl Prepared {
             running.scale(Scaling::start(options, scaled, running, self.options.console)?);
         }
         Ok(())
-    }
-
-    /// Starts who takes traces and who shows them, and says where they are taken. Nothing waits for the viewer.
-    async fn take_traces(&self, traces: &Traces, running: &Running) -> Result<String, Problem> {
-        let (collector, viewer) = traces.services(&self.data).await?;
-        let (url, said) = (collector.url(), collector.said());
-        let start = running.companions.start(collector)?;
-        if let Some(viewer) = viewer {
-            // Its keeper tells how its start ends.
-            drop(running.companions.start(viewer)?);
-        }
-        start.up().await?;
-        self.options.console.note(&said);
-        Ok(url)
     }
 
     /// What companions and functions are told of the collector.
