@@ -144,3 +144,6 @@ async fn write<B: Broker, R>(
 fn is_traceparent(text: &str) -> bool {
     text.parse::<Traceparent>().is_ok()
 }
+
+#[cfg(test)]
+mod tests;
