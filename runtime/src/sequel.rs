@@ -21,6 +21,6 @@ pub(crate) trait Sequel: Broker {
     where
         Self: Sized,
     {
-        life::handle(engine, inbound)
+        life::handle(engine, inbound, None)
     }
 }

@@ -14,6 +14,7 @@ use crate::core::inbound::Inbound;
 use crate::core::isolation::{Lone, Standing, give_back_unread, standing};
 use crate::core::judge::Disposition;
 use crate::core::life::{answer, bounded};
+use crate::core::seat::Seat;
 use crate::failure::{Failure, Verdict};
 use crate::subject::Subject;
 use crate::telemetry::spans;
@@ -55,7 +56,7 @@ async fn by_itself<B: Broker>(engine: &Engine<B>, delivery: Delivery<B::Receipt>
         suspect.begin(engine).await.map(Some)
     };
     // Nothing else runs here but what comes over HTTP.
-    let _slots = engine.all_slots().await;
+    let _seats = engine.seats.take_all().await;
     match disposition.instrument(span).await {
         Ok(lone) => together(engine, vec![delivery], lone).await,
         Err(disposition) => {
@@ -133,5 +134,5 @@ async fn run<B: Broker>(engine: &Engine<B>, inbound: &[Inbound]) -> Result<(Outc
         effects.writes.iter().map(|write| Subject::of_state(engine.terms.name, write.kind, &write.key));
     state.read_before_write(written.collect()).await?;
     let plan = plan_batch(&first.cause, effects, engine.broker.now(), engine.broker.message_bytes_max())?;
-    Ok((engine.commit(plan, state.reads()).await, upto))
+    Ok((engine.commit(plan, state.reads(), &mut Seat::default()).await, upto))
 }

@@ -17,6 +17,7 @@ use crate::core::isolation;
 use crate::core::judge::{Disposition, health};
 use crate::core::keys::Turn;
 use crate::core::life::{answer, bounded, concluded, judged, planned, reject, settle};
+use crate::core::seat::Seat;
 use crate::effects::Erased;
 use crate::failure::Failure;
 use crate::telemetry::spans;
@@ -69,8 +70,7 @@ pub(crate) async fn live_each<B: Broker>(engine: Arc<Engine<B>>, deliveries: Vec
             round.push(next);
         }
         round.sort_by_key(|(at, _)| *at);
-        let slots = u32::try_from(round.len()).unwrap_or(u32::MAX);
-        let Some(_slots) = before_drain(&engine, engine.slots.acquire_many(slots)).await else { break };
+        let Some(_slots) = before_drain(&engine, engine.seats.take_many(round.len())).await else { break };
         let now: Vec<_> = round.iter().filter_map(|(at, _)| items.get_mut(*at)?.take()).collect();
         attempt(&engine, now).await;
         // The turns and the slots are over here, once everything is settled.
@@ -145,7 +145,7 @@ async fn conclude<B: Broker>(
             Ok(ready) => ready,
             Err(failure) => return judged(engine, inbound, failure, None),
         };
-        if let Some(disposition) = concluded(engine.commit(plan, reads).await) {
+        if let Some(disposition) = concluded(engine.commit(plan, reads, &mut Seat::default()).await) {
             return disposition;
         }
     }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::Terms;
@@ -16,6 +15,7 @@ use crate::core::group::{Committer, Outcome, after_failure};
 use crate::core::isolation::Isolation;
 use crate::core::keys::Keys;
 use crate::core::pulse::Pulse;
+use crate::core::seat::{Seat, Seats};
 use crate::core::states::States;
 use crate::handler::{Bindings, Invoke};
 use crate::state::State;
@@ -37,7 +37,7 @@ pub(crate) struct Engine<B: Broker> {
     pub(crate) states: Arc<States<B>>,
     pub(crate) committer: Committer<B>,
     pub(crate) keys: Keys,
-    pub(crate) slots: Semaphore,
+    pub(crate) seats: Seats,
     pub(crate) breaker: Arc<SharedBreaker<B>>,
     pub(crate) isolation: Isolation,
     /// Whether new events are taken in from outside.
@@ -66,7 +66,7 @@ impl<B: Broker> Engine<B> {
             states,
             committer,
             keys: Keys::default(),
-            slots: Semaphore::new(function.terms.concurrency),
+            seats: Seats::new(function.terms.concurrency),
             breaker,
             isolation: Isolation::default(),
             admission: Admission::default(),
@@ -90,8 +90,13 @@ impl<B: Broker> Engine<B> {
     }
 
     /// Commits `plan`, which was decided on `reads`: alone where that is one message, else in a group with whatever else is
-    /// ready.
-    pub(crate) async fn commit(&self, plan: Plan, mut reads: Vec<(Subject, u64)>) -> Outcome {
+    /// ready. Who waits for that makes way in its `seat`.
+    pub(crate) async fn commit<'e>(
+        &'e self,
+        plan: Plan,
+        mut reads: Vec<(Subject, u64)>,
+        seat: &mut Seat<'e>,
+    ) -> Outcome {
         // Writes insist on what was read, and the group looks again at what they do not touch. Where there are none, what
         // was read is looked at again here.
         if plan.writes.is_empty() && !reads.is_empty() {
@@ -100,20 +105,39 @@ impl<B: Broker> Engine<B> {
                 outcome => return self.counted(outcome),
             }
         }
-        let alone =
-            plan.writes.is_empty() && plan.events.len() == 1 && self.terms.durability == Durability::Default;
-        let outcome = if plan.is_empty() {
-            Outcome::Committed
-        } else if alone {
+        if plan.is_empty() {
+            return self.counted(Outcome::Committed);
+        }
+        let is_one = plan.writes.is_empty() && plan.events.len() == 1;
+        let is_alone = is_one && self.terms.durability == Durability::Default;
+        let outcome = if is_alone {
             let insists = plan.insists();
+            let _room = seat.make_way(&self.seats, plan.bytes(), false);
             match self.broker.publish(Stream::Events, plan.events).await {
                 Ok(_) => Outcome::Committed,
                 Err(error) => Box::pin(after_failure(&*self.broker, &insists, &error)).await,
             }
         } else {
-            self.committer.commit(plan, reads).await
+            Box::pin(self.commit_in_a_group(plan, reads, seat)).await
         };
+        seat.has_waited();
         self.counted(outcome)
+    }
+
+    async fn commit_in_a_group<'e>(
+        &'e self,
+        plan: Plan,
+        reads: Vec<(Subject, u64)>,
+        seat: &mut Seat<'e>,
+    ) -> Outcome {
+        let bytes = plan.bytes();
+        match self.committer.submit(plan, reads) {
+            Ok(submitted) => {
+                let _room = seat.make_way(&self.seats, bytes, true);
+                submitted.outcome().await
+            }
+            Err(outcome) => outcome,
+        }
     }
 
     /// Whether a decision that writes nothing (to do nothing, to emit, to reject) was made on state that is there: that
@@ -137,12 +161,6 @@ impl<B: Broker> Engine<B> {
     fn counted(&self, outcome: Outcome) -> Outcome {
         self.meter.commit(&outcome);
         outcome
-    }
-
-    /// Every slot of the process, once all are free.
-    pub(crate) async fn all_slots(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
-        let all = u32::try_from(self.terms.concurrency).unwrap_or(u32::MAX);
-        self.slots.acquire_many(all).await
     }
 
     /// Takes note of how much of the stream of events is taken, and says aloud if admission closes or opens.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use futures::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core::broker::{Broker, Message, PublishError, Stream};
@@ -12,6 +13,10 @@ use crate::failure::Reason;
 use crate::headers;
 use crate::state::Unavailable;
 use crate::subject::Subject;
+
+/// Fewer events than this are stored sooner one by one, each synced to disk by itself, than in a batch, for which a broker
+/// makes and removes files.
+const BATCH_PAYS: usize = 64;
 
 /// A plan on its way into a group.
 struct Submission {
@@ -41,6 +46,9 @@ pub(crate) enum Outcome {
     Unavailable(String),
 }
 
+/// A plan that was handed in.
+pub(crate) struct Submitted(oneshot::Receiver<Outcome>);
+
 /// Where plans are handed in.
 pub(crate) struct Committer<B> {
     states: Arc<States<B>>,
@@ -50,27 +58,41 @@ pub(crate) struct Committer<B> {
 impl<B: Broker> Committer<B> {
     /// The committer, and the loop that publishes; it ends when the committer is dropped.
     pub(crate) fn new(broker: Arc<B>, states: Arc<States<B>>) -> (Self, impl Future<Output = ()> + Send) {
-        // As many submissions as inputs in flight at most: the slots bound it.
+        // As many submissions as inputs in flight at most: the seats bound it.
         let (queue, inbox) = mpsc::unbounded_channel();
         (Self { states: Arc::clone(&states), queue }, publish_groups(broker, states, inbox))
     }
 
     /// Commits `plan`, which was decided on `reads`.
     pub(crate) async fn commit(&self, plan: Plan, reads: Vec<(Subject, u64)>) -> Outcome {
-        let (answer, answered) = oneshot::channel();
-        {
-            // Under one lock, so that the queue has the order in which handlers saw each other's writes.
-            let mut table = self.states.lock();
-            let versions = match table.write_ahead(&reads, &plan.writes) {
-                Ok(versions) => versions,
-                Err(Stale) => return Outcome::Stale,
-            };
-            if self.queue.send(Submission { plan, reads, versions, answer }).is_err() {
-                return Outcome::Unavailable("the process is stopping".into());
-            }
+        match self.submit(plan, reads) {
+            Ok(submitted) => submitted.outcome().await,
+            Err(outcome) => outcome,
         }
-        answered.await.unwrap_or_else(|_| Outcome::Unavailable("the process is stopping".into()))
     }
+
+    /// Hands `plan` in, which was decided on `reads`: from now on others see what it writes. Otherwise what became of it.
+    pub(crate) fn submit(&self, plan: Plan, reads: Vec<(Subject, u64)>) -> Result<Submitted, Outcome> {
+        let (answer, answered) = oneshot::channel();
+        // Under one lock, so that the queue has the order in which handlers saw each other's writes.
+        let mut table = self.states.lock();
+        let versions = table.write_ahead(&reads, &plan.writes).map_err(|Stale| Outcome::Stale)?;
+        match self.queue.send(Submission { plan, reads, versions, answer }) {
+            Ok(()) => Ok(Submitted(answered)),
+            Err(_) => Err(stopping()),
+        }
+    }
+}
+
+impl Submitted {
+    /// What became of it.
+    pub(crate) async fn outcome(self) -> Outcome {
+        self.0.await.unwrap_or_else(|_| stopping())
+    }
+}
+
+fn stopping() -> Outcome {
+    Outcome::Unavailable("the process is stopping".into())
 }
 
 async fn publish_groups<B: Broker>(
@@ -98,7 +120,18 @@ async fn publish_groups<B: Broker>(
             }
             group.push(next);
         }
-        publish_group(&*broker, &states, group).await;
+        if group.len() < BATCH_PAYS && group.iter().all(Submission::is_one_message) {
+            join_all(group.into_iter().map(|one| publish_group(&*broker, &states, vec![one]))).await;
+        } else {
+            publish_group(&*broker, &states, group).await;
+        }
+    }
+}
+
+impl Submission {
+    /// Whether it is stored as it is, without a batch: one event, whatever the state.
+    fn is_one_message(&self) -> bool {
+        self.plan.events.len() == 1 && self.plan.writes.is_empty() && self.reads.is_empty()
     }
 }
 
@@ -120,11 +153,9 @@ async fn publish_group<B: Broker>(broker: &B, states: &States<B>, group: Vec<Sub
             assembled.settle(&mut states.lock(), last);
             answer_all(group, &Outcome::Committed);
         }
+        // The refusal does not say which.
         Err(PublishError::Refused) if group.len() > 1 => {
-            // The refusal does not say which: each on its own finds out, in the same order.
-            for one in group {
-                Box::pin(publish_group(broker, states, vec![one])).await;
-            }
+            Box::pin(publish_refused(broker, states, &assembled, group)).await;
         }
         Err(error) => {
             assembled.forget(&mut states.lock());
@@ -132,6 +163,30 @@ async fn publish_group<B: Broker>(broker: &B, states: &States<B>, group: Vec<Sub
                 let outcome = after_failure(broker, &one.plan.insists(), &error).await;
                 answer(one, outcome);
             }
+        }
+    }
+}
+
+/// Publishes a refused group again: without what was decided on state that has changed, or, if none has, in halves, until
+/// the one that is to blame is alone.
+async fn publish_refused<B: Broker>(
+    broker: &B,
+    states: &States<B>,
+    assembled: &Assembled,
+    mut group: Vec<Submission>,
+) {
+    let written_on = assembled.written_on(&states.lock());
+    match states.are_current(written_on).await {
+        // What is no more is forgotten now: whoever had read it is left out.
+        Ok(false) => publish_group(broker, states, group).await,
+        Ok(true) => {
+            let behind = group.split_off(group.len() / 2);
+            publish_group(broker, states, group).await;
+            publish_group(broker, states, behind).await;
+        }
+        Err(unavailable) => {
+            assembled.forget(&mut states.lock());
+            answer_all(group, &Outcome::Unavailable(unavailable.to_string()));
         }
     }
 }
@@ -258,6 +313,12 @@ impl Assembled {
         let writing = group.iter().filter(|one| !one.plan.writes.is_empty());
         let reads = writing.flat_map(|one| &one.reads).filter(|(subject, _)| !written.contains(subject));
         reads.collect::<BTreeSet<_>>().into_iter().cloned().collect()
+    }
+
+    /// The state that the broker is to have still, for that which the group writes.
+    fn written_on(&self, table: &Table) -> Vec<(Subject, u64)> {
+        let committed = |subject: &Subject| Some((subject.clone(), table.committed(subject)?.version));
+        self.states.iter().filter_map(|(subject, _)| committed(subject)).collect()
     }
 
     /// The group is stored, its last message under the sequence `last`.

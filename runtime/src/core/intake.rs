@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -15,6 +14,7 @@ use crate::core::each::live_each;
 use crate::core::engine::Engine;
 use crate::core::isolation::give_back_unread;
 use crate::core::life::live;
+use crate::core::seat::{Credit, Held};
 use crate::handler::Takes;
 
 /// How long a batch waits for one more input that may already be on its way.
@@ -26,13 +26,26 @@ struct Holding {
     /// Asked for, and not yet come.
     asked: usize,
     /// Come, and not yet answered.
+    held: Arc<Held>,
     tasks: TaskTracker,
-    freed: Arc<Notify>,
 }
 
 impl Holding {
     fn free(&self) -> usize {
-        self.most.saturating_sub(self.asked + self.tasks.len())
+        self.held.free(self.most).saturating_sub(self.asked)
+    }
+
+    /// Starts what takes an input, or some, from arrival to answer. It has the credit of one, to give back as soon as what is
+    /// left is to wait for others.
+    fn start<L: Future<Output = ()> + Send + 'static>(&self, life: impl FnOnce(Credit) -> L) {
+        // Tokio moves a task as a whole when it is made and when it ends: a box is moved instead.
+        let life = Box::pin(life(Credit::take(&self.held)));
+        let (token, held) = (self.tasks.token(), Arc::clone(&self.held));
+        tokio::spawn(async move {
+            life.await;
+            drop(token);
+            held.free_up();
+        });
     }
 }
 
@@ -44,7 +57,7 @@ pub(crate) async fn pull<B: Broker>(
     source: Stream,
     most: usize,
 ) {
-    let mut holding = Holding { most, asked: 0, tasks: TaskTracker::new(), freed: Arc::new(Notify::new()) };
+    let mut holding = Holding { most, asked: 0, held: Arc::default(), tasks: TaskTracker::new() };
     if source != Stream::Intake {
         engine.breaker.begin().await;
     }
@@ -66,7 +79,7 @@ pub(crate) async fn pull<B: Broker>(
             biased;
             () = engine.drain.cancelled() => {}
             pulled = lane.next() => take(&engine, &mut lane, &mut holding, source, pulled).await,
-            () = holding.freed.notified() => {}
+            () = holding.held.freed() => {}
             () = change => {}
             () = engine.admission.change(is_open), if source == Stream::Intake => {}
         }
@@ -93,24 +106,24 @@ async fn take<B: Broker>(
                 // What may have killed its process runs by itself.
                 let (fresh, again): (Vec<_>, Vec<_>) =
                     batch.into_iter().partition(|delivery| engine.isolation.trusts(delivery));
-                start(holding, live_each(Arc::clone(engine), fresh));
+                holding.start(|credit| with(credit, live_each(Arc::clone(engine), fresh)));
                 for delivery in again {
-                    start(holding, live(Arc::clone(engine), delivery));
+                    holding.start(|credit| live(Arc::clone(engine), delivery, Some(credit)));
                 }
                 while !holding.tasks.is_empty() {
-                    holding.freed.notified().await;
+                    holding.held.freed().await;
                 }
             } else if engine.handler.takes() == Takes::Batch && stream != Stream::Intake {
                 let batch = gather(engine, lane, holding, *delivery).await;
-                start(holding, live_batch(Arc::clone(engine), batch));
+                holding.start(|credit| with(credit, live_batch(Arc::clone(engine), batch)));
                 // One batch at a time: the next is read on what this one has committed.
                 while !holding.tasks.is_empty() {
-                    holding.freed.notified().await;
+                    holding.held.freed().await;
                 }
             } else if stream == Stream::Intake {
-                start(holding, admit(Arc::clone(engine), *delivery));
+                holding.start(|credit| with(credit, admit(Arc::clone(engine), *delivery)));
             } else {
-                start(holding, live(Arc::clone(engine), *delivery));
+                holding.start(|credit| live(Arc::clone(engine), *delivery, Some(credit)));
             }
         }
         Pulled::Expired(credit) => holding.asked = holding.asked.saturating_sub(credit),
@@ -118,16 +131,10 @@ async fn take<B: Broker>(
     }
 }
 
-fn start(holding: &Holding, life: impl Future<Output = ()> + Send + 'static) {
-    let freed = Arc::clone(&holding.freed);
-    let token = holding.tasks.token();
-    // Tokio moves a task as a whole when it is made and when it ends: a box is moved instead.
-    let life = Box::pin(life);
-    tokio::spawn(async move {
-        life.await;
-        drop(token);
-        freed.notify_one();
-    });
+/// `life`, which keeps its credit to the end.
+async fn with(credit: Credit, life: impl Future<Output = ()>) {
+    life.await;
+    drop(credit);
 }
 
 /// The input that came and those right behind it.

@@ -20,14 +20,19 @@ use crate::core::inbound::{Inbound, Unreadable};
 use crate::core::isolation::{self, Standing, Suspect, standing};
 use crate::core::judge::{Disposition, health, judge};
 use crate::core::schedule::{NotScheduled, schedule};
+use crate::core::seat::{Credit, Seat};
 use crate::effects::Erased;
 use crate::failure::{Failure, Reason, chain};
 use crate::state::State;
 use crate::subject::Subject;
 use crate::telemetry::spans;
 
-/// Takes `delivery` from its arrival to the answer to the broker.
-pub(crate) async fn live<B: Broker>(engine: Arc<Engine<B>>, delivery: Delivery<B::Receipt>) {
+/// Takes `delivery` from its arrival to the answer to the broker; `credit` is what it takes of its lane's.
+pub(crate) async fn live<B: Broker>(
+    engine: Arc<Engine<B>>,
+    delivery: Delivery<B::Receipt>,
+    mut credit: Option<Credit>,
+) {
     if delivery.is_receipt() {
         return engine.broker.ack(&delivery.receipt).await;
     }
@@ -38,9 +43,9 @@ pub(crate) async fn live<B: Broker>(engine: Arc<Engine<B>>, delivery: Delivery<B
             async {
                 let began = Instant::now();
                 let disposition = if engine.isolation.trusts(&delivery) {
-                    trusted(&engine, &delivery, &inbound).await
+                    trusted(&engine, &delivery, &inbound, credit.as_mut()).await
                 } else {
-                    Box::pin(again(&engine, &delivery, &inbound)).await
+                    Box::pin(again(&engine, &delivery, &inbound, credit.as_mut())).await
                 };
                 engine.meter.handled(&inbound, &disposition, began.elapsed(), engine.broker.now());
                 disposition
@@ -58,9 +63,10 @@ async fn again<B: Broker>(
     engine: &Engine<B>,
     delivery: &Delivery<B::Receipt>,
     inbound: &Inbound,
+    credit: Option<&mut Credit>,
 ) -> Disposition {
     match standing(engine, delivery, inbound).await {
-        Standing::Trusted => trusted(engine, delivery, inbound).await,
+        Standing::Trusted => trusted(engine, delivery, inbound, credit).await,
         Standing::Suspect(suspect) => alone(engine, delivery, inbound, *suspect).await,
         Standing::Decided(decided) => settle(engine, delivery, inbound, decided).await,
     }
@@ -71,8 +77,9 @@ async fn trusted<B: Broker>(
     engine: &Engine<B>,
     delivery: &Delivery<B::Receipt>,
     inbound: &Inbound,
+    credit: Option<&mut Credit>,
 ) -> Disposition {
-    let disposition = handle(engine, inbound).await;
+    let disposition = handle(engine, inbound, credit).await;
     if let Disposition::Ack { .. } = disposition {
         return disposition;
     }
@@ -95,16 +102,16 @@ async fn alone<B: Broker>(
     suspect: Suspect,
 ) -> Disposition {
     let place = engine.keys.line_up(&inbound.cause.aggregate_id);
-    let turn_and_slots = async { (place.turn().await, engine.all_slots().await) };
+    let turn_and_seats = async { (place.turn().await, engine.seats.take_all().await) };
     tokio::select! {
         biased;
         () = engine.drain.cancelled() => stopping(),
-        (_turn, _slots) = turn_and_slots => {
+        (_turn, _seats) = turn_and_seats => {
             let lone = match suspect.begin(engine).await {
                 Ok(lone) => lone,
                 Err(disposition) => return disposition,
             };
-            let disposition = attempt(engine, inbound, Some(lone.reruns_until)).await;
+            let disposition = attempt(engine, inbound, &mut Seat::default(), Some(lone.reruns_until)).await;
             let disposition = settle(engine, delivery, inbound, disposition).await;
             lone.end(engine, &disposition).await;
             disposition
@@ -113,13 +120,17 @@ async fn alone<B: Broker>(
 }
 
 /// Waits for the input's turn and for a slot, and attempts it; gives it back if the process is to stop first.
-pub(crate) async fn handle<B: Broker>(engine: &Engine<B>, inbound: &Inbound) -> Disposition {
+pub(crate) async fn handle<B: Broker>(
+    engine: &Engine<B>,
+    inbound: &Inbound,
+    credit: Option<&mut Credit>,
+) -> Disposition {
     let place = engine.keys.line_up(&inbound.cause.aggregate_id);
-    let turn_and_slot = async { (place.turn().await, engine.slots.acquire().await) };
+    let turn_and_seat = async { (place.turn().await, engine.seats.take(credit).await) };
     tokio::select! {
         biased;
         () = engine.drain.cancelled() => stopping(),
-        (_turn, _slot) = turn_and_slot => attempt(engine, inbound, None).await,
+        (_turn, mut seat) = turn_and_seat => attempt(engine, inbound, &mut seat, None).await,
     }
 }
 
@@ -129,9 +140,10 @@ fn stopping() -> Disposition {
 
 /// Runs the handler and commits its effects, again as long as the state that it read has changed meanwhile; with
 /// `reruns_until`, not after that.
-async fn attempt<B: Broker>(
-    engine: &Engine<B>,
+async fn attempt<'e, B: Broker>(
+    engine: &'e Engine<B>,
     inbound: &Inbound,
+    seat: &mut Seat<'e>,
     reruns_until: Option<Instant>,
 ) -> Disposition {
     let judged = |failure, rest| judged(engine, inbound, failure, rest);
@@ -163,10 +175,11 @@ async fn attempt<B: Broker>(
             },
             Err(failure) => return judged(failure, rest),
         };
-        match concluded(engine.commit(plan, reads).await) {
+        match concluded(engine.commit(plan, reads, seat).await) {
             Some(disposition) => return disposition,
             None => _before = Some(state),
         }
+        Box::pin(seat.come_back(&engine.seats)).await;
     }
     judged(Failure::retry(format_args!("its state changed during {RERUNS_MAX} runs")), None)
 }

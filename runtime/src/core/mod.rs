@@ -27,4 +27,5 @@ pub(crate) mod pulse;
 pub(crate) mod redrive;
 pub(crate) mod rescue;
 pub(crate) mod schedule;
+pub(crate) mod seat;
 pub(crate) mod states;

@@ -101,7 +101,7 @@ impl Process {
         match takes {
             _ if delivery.stream == Stream::Intake => admit(engine, delivery).await,
             Takes::Each if delivery.delivered == 1 => live_each(engine, vec![delivery]).await,
-            Takes::Batch | Takes::Each | Takes::One => live(engine, delivery).await,
+            Takes::Batch | Takes::Each | Takes::One => live(engine, delivery, None).await,
         }
     }
 }

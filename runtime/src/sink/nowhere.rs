@@ -65,7 +65,7 @@ impl Sequel for Nowhere {
     /// would give, so that the same input again sends the same ones.
     async fn handle(engine: &Engine<Self>, inbound: &Inbound) -> Disposition {
         let place = engine.keys.line_up(&inbound.cause.aggregate_id);
-        let turn_and_slot = async { (place.turn().await, engine.slots.acquire().await) };
+        let turn_and_slot = async { (place.turn().await, engine.seats.take(None).await) };
         let (_turn, _slot) = tokio::select! {
             biased;
             () = engine.drain.cancelled() => {

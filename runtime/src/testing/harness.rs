@@ -203,7 +203,7 @@ impl Harness {
     async fn outcome_of(&self, delivery: Option<Delivery<Receipt>>) -> Option<Outcome> {
         let delivery = delivery?;
         let (before, receipt) = (self.mark(), delivery.receipt);
-        live(Arc::clone(&self.engine), delivery).await;
+        live(Arc::clone(&self.engine), delivery, None).await;
         Some(self.since(&before, Some(receipt)))
     }
 

@@ -24,7 +24,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use futures::FutureExt;
 use requests::{Answered, CALLERS, Caller, REQUESTS, Requests};
-use run::{Load, Measured};
+use run::{Load, Manner, Measured};
 use scenarios::{Pace, SCENARIOS, Scenario, Watched};
 use serde_json::json;
 use sides::{Built, SIDES, Side};
@@ -70,6 +70,9 @@ struct Options {
     /// functions by perf, where it is installed. The figures of such a run are not to be compared
     #[arg(long)]
     record: Option<PathBuf>,
+    /// A variable of the functions on Jetlag, `NAME=VALUE`, whatever the scenario says; may be given several times
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
+    variables: Vec<(String, String)>,
     /// How results are written to standard output
     #[arg(short, long, value_enum, default_value_t = Form::Text)]
     output: Form,
@@ -92,6 +95,11 @@ Examples:
 
 Exit codes: 0 all runs were good; 1 an order was lost or doubled, or a side did not run; 2 the command line is not
 understood; 75 another one is running; 130 interrupted.";
+
+fn variable(said: &str) -> Result<(String, String), String> {
+    let (name, value) = said.split_once('=').ok_or("it must be NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Form {
@@ -260,8 +268,9 @@ async fn once(
 ) -> Measured {
     let directory = tempfile::Builder::new().prefix("jetlag-bench-").tempdir().expect("a directory");
     let limit = Duration::from_secs(options.limit_s);
-    let recorded = options.record.as_deref();
-    let running = AssertUnwindSafe(run::run(side, scenario, built, directory.path(), load, limit, recorded));
+    let manner =
+        Manner { limit, recorded: options.record.as_deref(), variables: options.variables.as_slice() };
+    let running = AssertUnwindSafe(run::run(side, scenario, built, directory.path(), load, manner));
     let failed = |fault: String| Measured { faults: vec![fault], ..Measured::default() };
     let measured = within(limit, running.catch_unwind()).await.unwrap_or_else(failed);
     let measured = Measured {

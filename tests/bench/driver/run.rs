@@ -95,7 +95,18 @@ struct Setting<'s> {
     directory: &'s Path,
     broker: Broker,
     companions: Vec<Process>,
-    env: BTreeMap<&'static str, String>,
+    env: BTreeMap<&'s str, String>,
+}
+
+/// How a run is made.
+#[derive(Clone, Copy)]
+pub struct Manner<'m> {
+    /// How long its orders may take.
+    pub limit: Duration,
+    /// Where it is recorded, which costs time.
+    pub recorded: Option<&'m Path>,
+    /// What the functions on Jetlag are told besides, whatever the scenario says.
+    pub variables: &'m [(String, String)],
 }
 
 /// How many orders are placed, and how many a second; as fast as they can be, if that is not said.
@@ -105,19 +116,20 @@ pub struct Load {
     pub rate: Option<u32>,
 }
 
-/// Runs `scenario` with so many orders on `side`; its logs and streams are in `directory`. With `recorded`, what it does
-/// is recorded there, which costs time.
+/// Runs `scenario` with so many orders on `side`; its logs and streams are in `directory`.
 pub async fn run(
     side: &Side,
     scenario: &Scenario,
     built: &Built,
     directory: &Path,
     Load { orders, rate }: Load,
-    limit: Duration,
-    recorded: Option<&Path>,
+    Manner { limit, recorded, variables }: Manner<'_>,
 ) -> Measured {
     let load = load();
     let mut setting = Setting::make(side, scenario, built, directory).await;
+    if side.is_jetlag() {
+        setting.env.extend(variables.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    }
     let mut processes = setting.start_all();
     let mut measured = Measured {
         scenario: scenario.name.to_owned(),
@@ -254,6 +266,9 @@ impl<'s> Setting<'s> {
             ("PORT", "0".to_owned()),
         ]);
         if side.is_jetlag() {
+            if scenario.sync_always {
+                env.insert("JETLAG_DURABILITY", "always".to_owned());
+            }
             // As deployed: a Job has made streams and consumers before.
             env.insert("JETLAG_PROVISION", "false".to_owned());
             let contracts: Vec<Description> =
@@ -293,9 +308,6 @@ impl<'s> Setting<'s> {
         env.insert("SERVICE", service.name.to_owned());
         env.insert("IN_SUBJECT", service.input.to_owned());
         env.insert("OUT_SUBJECT", service.output.to_owned());
-        if self.scenario.sync_always {
-            env.insert("JETLAG_DURABILITY", "always".to_owned());
-        }
         Process::start(name, &self.side.path(service.name, self.built), &[], &env, self.directory)
     }
 

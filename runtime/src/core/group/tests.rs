@@ -180,6 +180,29 @@ async fn one_that_comes_twice_is_told_from_the_rest_of_its_group() {
 }
 
 #[tokio::test]
+async fn what_is_left_of_a_refused_group_goes_together_again() {
+    let (room, publishing) = Room::new();
+    let keys = ["s", "t", "u", "v", "w", "x"];
+    let reads = join_all(keys.iter().map(|key| room.read(std::slice::from_ref(key)))).await;
+    let ids = keys.map(|key| format!("of-{key}"));
+    let writes = keys.map(|key| [(key, "ours")]);
+    let handed: Vec<_> =
+        (0..keys.len()).map(|n| hand_in(room.commit(&ids[n], &reads[n], &writes[n]))).collect();
+    let theirs = Message::new(subject("u"), Bytes::from_static(b"theirs"));
+    room.broker.publish_now(Stream::Events, &[theirs]).unwrap();
+    let _publishing = start(publishing);
+    let outcomes = join_all(handed).await;
+    let expected = keys.map(|key| if key == "u" { Outcome::Stale } else { Outcome::Committed });
+    assert_eq!(outcomes, expected);
+    let stored: Vec<String> = room.broker.with(|server, _| {
+        server.log(Stream::Events).history().map(|entry| entry.stored.subject.to_string()).collect()
+    });
+    // A group has its events first, and then its state.
+    let is_state: Vec<bool> = stored.iter().skip(1).map(|subject| subject.starts_with("state.")).collect();
+    assert_eq!(is_state, [false, false, false, false, false, true, true, true, true, true], "{stored:?}");
+}
+
+#[tokio::test]
 async fn an_input_that_was_given_up_is_not_taken_for_one_that_was_committed() {
     let (room, publishing) = Room::new();
     let _publishing = start(publishing);

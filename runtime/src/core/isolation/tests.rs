@@ -156,7 +156,7 @@ impl Town {
     async fn deliver(&self, process: Process) -> Vec<String> {
         let mut deliveries = self.fetch(self.events);
         deliveries.extend(self.fetch(self.retries));
-        let lives = deliveries.into_iter().map(|delivery| live(Arc::clone(&process.engine), delivery));
+        let lives = deliveries.into_iter().map(|delivery| live(Arc::clone(&process.engine), delivery, None));
         let _ = tokio::time::timeout(LIFE, join_all(lives)).await;
         self.wait();
         self.book.take_runs()
@@ -319,7 +319,7 @@ async fn a_process_trusts_what_it_gave_back_itself_even_if_nobody_could_be_told(
     let process = town.process();
     town.broker.with(|server, _| server.is_full = true);
     for delivery in town.fetch(town.events) {
-        live(Arc::clone(&process.engine), delivery).await;
+        live(Arc::clone(&process.engine), delivery, None).await;
     }
     assert_eq!(town.book.take_runs().len(), 2);
     assert_eq!(town.mark(&CONTRACT.terms(), "a").await, Mark::default());
@@ -356,7 +356,7 @@ async fn an_input_that_was_committed_or_given_up_does_not_run_again() {
     town.broker.publish_now(Stream::Events, &[bury_only("sent.b")]).unwrap();
     let mut unanswered = deliveries[0].clone();
     unanswered.receipt.sequence = 77;
-    live(Arc::clone(&process.engine), unanswered).await;
+    live(Arc::clone(&process.engine), unanswered, None).await;
     assert_eq!(town.book.take_runs(), ["a"]);
     town.wait();
     assert!(town.deliver(town.process()).await.is_empty());
@@ -372,13 +372,13 @@ async fn one_that_runs_alone_elsewhere_is_not_begun_a_second_time() {
     let (first, second) = (town.process(), town.process());
     let delivery = town.fetch(town.events).pop().unwrap();
     let sequence = delivery.sequence;
-    let running = AbortOnDropHandle::new(tokio::spawn(live(Arc::clone(&first.engine), delivery)));
+    let running = AbortOnDropHandle::new(tokio::spawn(live(Arc::clone(&first.engine), delivery, None)));
     tokio::time::sleep(WORK).await;
     assert_eq!(town.book.take_runs(), ["a"]);
     // The broker delivers it again though it is being worked on.
     town.broker.with(|server, now| server.consumer_mut(town.events).unwrap().hurry(sequence, now));
     for delivery in town.fetch(town.events) {
-        live(Arc::clone(&second.engine), delivery).await;
+        live(Arc::clone(&second.engine), delivery, None).await;
     }
     assert!(town.book.take_runs().is_empty());
     drop(running);

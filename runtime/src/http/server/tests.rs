@@ -179,9 +179,9 @@ async fn what_came_in_is_finished_when_the_server_stops_and_idle_connections_are
     let mut busy = TcpStream::connect(address).await.unwrap();
     let event = r#"{"id":"e-1","type":"orders.placed","aggregate_id":"O","data":{"order_id":"O","amount":1000},"timestamp":"2025-01-02T03:04:05Z"}"#;
     busy.write_all(request(event).as_bytes()).await.unwrap();
-    let slots = engine.slots.available_permits();
+    let slots = engine.seats.free_slots();
     let running = async {
-        while engine.slots.available_permits() == slots {
+        while engine.seats.free_slots() == slots {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };

@@ -62,7 +62,8 @@ async fn handle_by(traceparent: Option<&str>, reject: bool, handler: fn()) -> (A
     let json = r#"{"id":"e-1","type":"orders.placed","aggregate_id":"ORD-1","data":{"order_id":"ORD-1","amount":12},
         "timestamp":"2025-01-02T03:04:05Z","trace_id":"0af7651916cd43dd8448eb211c80319c"}"#;
     let headers = traceparent.map(|text| ("traceparent".to_owned(), text.to_owned())).into_iter().collect();
-    live(engine, double::delivery(json, Subject::of_event("orders.placed", "ORD-1", "e-1"), headers)).await;
+    let delivery = double::delivery(json, Subject::of_event("orders.placed", "ORD-1", "e-1"), headers);
+    live(engine, delivery, None).await;
     let seen = seen.lock().unwrap().clone();
     (broker, seen)
 }

@@ -39,7 +39,7 @@ impl Harness {
         let mut left = delivered.0.into_iter().take(most).peekable();
         while left.peek().is_some() {
             let some = left.by_ref().take(together.max(1));
-            join_all(some.map(|delivery| live(Arc::clone(&self.engine), delivery))).await;
+            join_all(some.map(|delivery| live(Arc::clone(&self.engine), delivery, None))).await;
         }
         last() - before
     }

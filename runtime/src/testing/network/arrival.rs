@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::core::broker::{Message, PublishError, Stream};
 use crate::testing::network::parcel::{Arrival, Load, Reply};
-use crate::testing::network::wire::{Lane, Wire};
+use crate::testing::network::wire::Wire;
 
 /// How long the copy of an event to the trail takes at most.
 const COPY_MAX: Duration = Duration::from_millis(200);
@@ -56,10 +56,11 @@ impl Wire {
             }
             Load::Arrive { lane, arrival } => {
                 if let Some(lane) = self.lanes.get_mut(&lane) {
-                    lane.held += usize::from(matches!(arrival, Arrival::Input { .. }));
-                    if lane.held > lane.most && !self.has_lost {
-                        let Lane { process, held, most, .. } = lane;
-                        self.witness.object(format!("process {process} holds {held} inputs of {most}"));
+                    if let Arrival::Input { delivery, .. } = &arrival {
+                        lane.held.insert(delivery.sequence);
+                    }
+                    if !self.has_lost {
+                        self.witness.holds(lane.process, &lane.held, lane.most);
                     }
                     drop(lane.sender.send(arrival));
                 }

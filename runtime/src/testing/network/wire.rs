@@ -1,6 +1,6 @@
 //! What is under way, and what becomes of it: chance decides at the moment of sending.
 
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, HashSet};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -34,8 +34,8 @@ pub(super) struct Lane {
     consumer: usize,
     pub(super) is_closed: bool,
     pub(super) sender: mpsc::UnboundedSender<Arrival>,
-    /// Inputs that have come and are not answered, and how many there may be.
-    pub(super) held: usize,
+    /// The sequences of inputs that have come and are not answered, and how many there may be that are not decided.
+    pub(super) held: HashSet<u64>,
     pub(super) most: usize,
     /// When the last of what is under way arrives: one connection keeps its order.
     last: Duration,
@@ -123,7 +123,15 @@ impl Wire {
         sender: mpsc::UnboundedSender<Arrival>,
     ) -> u64 {
         self.lanes_opened += 1;
-        let lane = Lane { process, consumer, is_closed: false, sender, held: 0, most, last: Duration::ZERO };
+        let lane = Lane {
+            process,
+            consumer,
+            is_closed: false,
+            sender,
+            held: HashSet::new(),
+            most,
+            last: Duration::ZERO,
+        };
         self.lanes.insert(self.lanes_opened, lane);
         self.lanes_opened
     }
@@ -250,12 +258,13 @@ impl Wire {
             && let Some(stream) = stream
         {
             self.witness.suspicion.answered(life.number, stream, receipt);
+            self.witness.answered(life.number, receipt.sequence);
         }
         let is_lane = |lane: &&mut Lane| lane.process == life.number && lane.consumer == receipt.consumer;
         if reply != Reply::InProgress
             && let Some(lane) = self.lanes.values_mut().find(is_lane)
         {
-            lane.held = lane.held.saturating_sub(1);
+            lane.held.remove(&receipt.sequence);
         }
         if !is_lost {
             let there = self.latency();

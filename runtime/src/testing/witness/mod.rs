@@ -37,6 +37,10 @@ pub(crate) struct Witness {
 struct Running {
     count: usize,
     keys: HashSet<String>,
+    /// The sequences of inputs that were decided, and not answered yet: they wait for their commit.
+    decided: HashSet<u64>,
+    /// How many that were at most.
+    decided_most: usize,
 }
 
 /// How much happened, to see that a simulation reaches what it is about.
@@ -256,6 +260,10 @@ impl Witness {
         if let Some(running) = self.running.get_mut(&process) {
             running.count -= 1;
             for (input, _) in inputs {
+                if decision == Decision::Something {
+                    running.decided.insert(input.sequence);
+                    running.decided_most = running.decided_most.max(running.decided.len());
+                }
                 running.keys.remove(&input.envelope.aggregate_id);
             }
         }
@@ -270,6 +278,29 @@ impl Witness {
                     }
                 }
             }
+        }
+    }
+
+    /// `process` has answered the input under `sequence`.
+    pub(crate) fn answered(&mut self, process: u32, sequence: u64) {
+        if let Some(running) = self.running.get_mut(&process) {
+            running.decided.remove(&sequence);
+        }
+    }
+
+    /// Objects if `process` holds more of a lane than it may: `most` that are not decided, and while some wait for their
+    /// commits as many again.
+    pub(crate) fn holds(&mut self, process: u32, held: &HashSet<u64>, most: usize) {
+        let (decided, decided_most) = match self.running.get(&process) {
+            Some(running) => (held.intersection(&running.decided).count(), running.decided_most),
+            None => (0, 0),
+        };
+        let undecided = held.len() - decided;
+        if undecided > most + decided_most {
+            self.object(format!(
+                "process {process} holds {undecided} undecided inputs of {most}, and no more than {decided_most} at a time \
+                 have waited for their commits"
+            ));
         }
     }
 

@@ -147,7 +147,7 @@ proptest! {
     /// Groups are within the broker's limits, whatever plans they are made of, and nothing is held back.
     #[test]
     fn no_group_is_larger_than_the_broker_takes(
-        plans in prop::collection::vec((0usize..=GROUP_MESSAGES_MAX - 1, 0usize..2_000_000), 1..12),
+        plans in prop::collection::vec((1usize..=GROUP_MESSAGES_MAX - 1, 0usize..2_000_000), 1..12),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let recorder = Arc::new(Recorder::default());
@@ -162,7 +162,7 @@ proptest! {
                 plan.events[0].payload = Bytes::from(vec![0; bytes]);
                 committer.commit(plan, vec![])
             });
-            let commits = futures::future::join_all(commits);
+            let commits = join_all(commits);
             tokio::select! { answers = commits => answers, () = publishing => vec![] }
         });
         prop_assert_eq!(answers, vec![Outcome::Committed; count]);
@@ -175,6 +175,18 @@ proptest! {
             let (messages, bytes) = (pair[0].0 + pair[1].0, pair[0].1 + pair[1].1);
             prop_assert!(messages > GROUP_MESSAGES_MAX || bytes > GROUP_BYTES_MAX);
         }
+    }
+}
+
+#[tokio::test]
+async fn few_events_are_stored_one_by_one_and_more_in_a_batch() {
+    for (count, publishes) in [(BATCH_PAYS - 1, BATCH_PAYS - 1), (BATCH_PAYS, 1)] {
+        let recorder = Arc::new(Recorder::default());
+        let states = Arc::new(States::new(Arc::clone(&recorder)));
+        let (committer, publishing) = Committer::new(Arc::clone(&recorder), states);
+        let commits = (0..count).map(|number| committer.commit(plan(&number.to_string(), &[]), vec![]));
+        tokio::select! { _ = join_all(commits) => {}, () = publishing => {} }
+        assert_eq!(recorder.0.lock().unwrap().len(), publishes);
     }
 }
 
