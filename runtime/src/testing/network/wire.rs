@@ -258,13 +258,17 @@ impl Wire {
             && let Some(stream) = stream
         {
             self.witness.suspicion.answered(life.number, stream, receipt);
-            self.witness.answered(life.number, receipt.sequence);
         }
         let is_lane = |lane: &&mut Lane| lane.process == life.number && lane.consumer == receipt.consumer;
         if reply != Reply::InProgress
             && let Some(lane) = self.lanes.values_mut().find(is_lane)
         {
             lane.held.remove(&receipt.sequence);
+            // Another stream may have a message with this number.
+            let is_held = |lane: &Lane| lane.process == life.number && lane.held.contains(&receipt.sequence);
+            if !self.lanes.values().any(is_held) {
+                self.witness.answered(life.number, receipt.sequence);
+            }
         }
         if !is_lost {
             let there = self.latency();

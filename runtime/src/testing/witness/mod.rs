@@ -281,22 +281,22 @@ impl Witness {
         }
     }
 
-    /// `process` has answered the input under `sequence`.
+    /// `process` has answered every input under `sequence` that it had.
     pub(crate) fn answered(&mut self, process: u32, sequence: u64) {
         if let Some(running) = self.running.get_mut(&process) {
             running.decided.remove(&sequence);
         }
     }
 
-    /// Objects if `process` holds more of a lane than it may: `most` that are not decided, and while some wait for their
-    /// commits as many again.
+    /// Objects if `process` holds more of a lane than it may: `most` that are not decided, and, while some wait for their
+    /// commits, as many again, which may come when those have waited in vain.
     pub(crate) fn holds(&mut self, process: u32, held: &HashSet<u64>, most: usize) {
         let (decided, decided_most) = match self.running.get(&process) {
             Some(running) => (held.intersection(&running.decided).count(), running.decided_most),
             None => (0, 0),
         };
         let undecided = held.len() - decided;
-        if undecided > most + decided_most {
+        if undecided > most + 2 * decided_most {
             self.object(format!(
                 "process {process} holds {undecided} undecided inputs of {most}, and no more than {decided_most} at a time \
                  have waited for their commits"
