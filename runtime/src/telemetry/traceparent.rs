@@ -16,6 +16,9 @@ pub(crate) struct Traceparent {
     sampled: bool,
 }
 
+/// How long one is as text.
+const WRITTEN_BYTES: usize = 55;
+
 /// A text that is no `traceparent`: whoever sent it is not being traced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotATraceparent;
@@ -24,8 +27,8 @@ impl Traceparent {
     /// Stands in where an event came without one: the event's own trace, and a span that is the same wherever the
     /// event of `event_id` is handled.
     pub(crate) fn of_event(trace_id: &str, event_id: &str) -> Option<Self> {
-        let trace_id = hex(trace_id, 32)?;
-        let span_id = hex(identity::trace_id(event_id).get(..16)?, 16)?;
+        let trace_id = hex(trace_id.as_bytes(), 32)?;
+        let span_id = hex(identity::trace_id(event_id).as_bytes().get(..16)?, 16)?;
         Self { trace_id, span_id: u64::try_from(span_id).ok()?, sampled: true }.valid()
     }
 
@@ -42,6 +45,16 @@ impl Traceparent {
     /// The trace id, 32 lower-case hexadecimal digits.
     pub(crate) fn trace_id(&self) -> String {
         format!("{:032x}", self.trace_id)
+    }
+
+    /// Whether it is of the trace of this id.
+    pub(crate) fn is_of(&self, trace_id: &str) -> bool {
+        hex(trace_id.as_bytes(), 32) == Some(self.trace_id)
+    }
+
+    /// Whether `text`, from which it was read, is as it would be written.
+    pub(crate) fn is_written_as(text: &str) -> bool {
+        text.len() == WRITTEN_BYTES && text.starts_with("00-") && (text.ends_with("-00") || text.ends_with("-01"))
     }
 
     /// Whether whoever made it records the trace.
@@ -79,7 +92,7 @@ impl FromStr for Traceparent {
 }
 
 fn parse(text: &str) -> Option<Traceparent> {
-    let mut parts = text.split('-');
+    let mut parts = text.as_bytes().split(|byte| *byte == b'-');
     let version = hex(parts.next()?, 2)?;
     let trace_id = hex(parts.next()?, 32)?;
     let span_id = u64::try_from(hex(parts.next()?, 16)?).ok()?;
@@ -92,9 +105,18 @@ fn parse(text: &str) -> Option<Traceparent> {
 }
 
 /// Exactly `digits` lower-case hexadecimal digits.
-fn hex(text: &str, digits: usize) -> Option<u128> {
-    let is_hex = text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten()
+fn hex(text: &[u8], digits: usize) -> Option<u128> {
+    if text.len() != digits {
+        return None;
+    }
+    text.iter().try_fold(0, |value: u128, byte| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        Some(value << 4 | u128::from(digit))
+    })
 }
 
 impl fmt::Display for Traceparent {
