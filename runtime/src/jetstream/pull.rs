@@ -316,7 +316,11 @@ fn place(receipt: &str) -> Option<Place> {
     let _consumers = number()?;
     let nanos: i64 = number()?.parse().ok()?;
     let time = OffsetDateTime::from_unix_timestamp(nanos.div_euclid(NANOS_PER_S)).ok()?;
-    Some(Place { delivered, sequence, time: time + Duration::from_nanos(nanos.rem_euclid(NANOS_PER_S).unsigned_abs()) })
+    Some(Place {
+        delivered,
+        sequence,
+        time: time + Duration::from_nanos(nanos.rem_euclid(NANOS_PER_S).unsigned_abs()),
+    })
 }
 
 #[cfg(test)]

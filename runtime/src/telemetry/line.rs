@@ -178,7 +178,9 @@ pub(crate) fn quoted(text: &str) -> String {
     let mut json = String::with_capacity(text.len() + 2);
     json.push('"');
     // Nearly every value: ids, types, words.
-    if text.len() <= FIELD_BYTES_MAX && text.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\')) {
+    if text.len() <= FIELD_BYTES_MAX
+        && text.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\'))
+    {
         json.push_str(text);
         json.push('"');
         return json;

@@ -70,8 +70,12 @@ pub(crate) fn process(terms: &Terms, inbound: &mut Inbound) -> Span {
         }
         Some(false) | None => (described!(UNRECORDED, terms, inbound), parent),
     };
-    inbound.cause.tracestate = journey::of(inbound.cause.tracestate.as_deref(), envelope.timestamp);
-    let text = inbound.input.traceparent.take().filter(|text| came == Some(own) && Traceparent::is_written_as(text));
+    let (state, at) = (inbound.cause.tracestate.as_deref(), envelope.timestamp);
+    if !journey::is_told(state, at) {
+        inbound.cause.tracestate = journey::of(state, at);
+    }
+    let text =
+        inbound.input.traceparent.take().filter(|text| came == Some(own) && Traceparent::is_written_as(text));
     let text = text.unwrap_or_else(|| own.to_string().into());
     inbound.cause.traceparent = Some(Arc::clone(&text));
     inbound.input.traceparent = Some(text);

@@ -27,9 +27,9 @@ impl Traceparent {
     /// Stands in where an event came without one: the event's own trace, and a span that is the same wherever the
     /// event of `event_id` is handled.
     pub(crate) fn of_event(trace_id: &str, event_id: &str) -> Option<Self> {
-        let trace_id = hex(trace_id.as_bytes(), 32)?;
+        let trace_id = hex_128(trace_id.as_bytes())?;
         let span_id = hex(identity::trace_id(event_id).as_bytes().get(..16)?, 16)?;
-        Self { trace_id, span_id: u64::try_from(span_id).ok()?, sampled: true }.valid()
+        Self { trace_id, span_id, sampled: true }.valid()
     }
 
     /// The context of a span, or `None` if it is not being recorded anywhere.
@@ -49,12 +49,14 @@ impl Traceparent {
 
     /// Whether it is of the trace of this id.
     pub(crate) fn is_of(&self, trace_id: &str) -> bool {
-        hex(trace_id.as_bytes(), 32) == Some(self.trace_id)
+        hex_128(trace_id.as_bytes()) == Some(self.trace_id)
     }
 
     /// Whether `text`, from which it was read, is as it would be written.
     pub(crate) fn is_written_as(text: &str) -> bool {
-        text.len() == WRITTEN_BYTES && text.starts_with("00-") && (text.ends_with("-00") || text.ends_with("-01"))
+        text.len() == WRITTEN_BYTES
+            && text.starts_with("00-")
+            && (text.ends_with("-00") || text.ends_with("-01"))
     }
 
     /// Whether whoever made it records the trace.
@@ -94,8 +96,8 @@ impl FromStr for Traceparent {
 fn parse(text: &str) -> Option<Traceparent> {
     let mut parts = text.as_bytes().split(|byte| *byte == b'-');
     let version = hex(parts.next()?, 2)?;
-    let trace_id = hex(parts.next()?, 32)?;
-    let span_id = u64::try_from(hex(parts.next()?, 16)?).ok()?;
+    let trace_id = hex_128(parts.next()?)?;
+    let span_id = hex(parts.next()?, 16)?;
     let flags = hex(parts.next()?, 2)?;
     // A later version may say more behind the flags; this one may not.
     if version == 0xff || (version == 0 && parts.next().is_some()) {
@@ -104,19 +106,25 @@ fn parse(text: &str) -> Option<Traceparent> {
     Traceparent { trace_id, span_id, sampled: flags & 1 == 1 }.valid()
 }
 
-/// Exactly `digits` lower-case hexadecimal digits.
-fn hex(text: &[u8], digits: usize) -> Option<u128> {
+/// Exactly `digits` lower-case hexadecimal digits, of which there are 16 at most.
+fn hex(text: &[u8], digits: usize) -> Option<u64> {
     if text.len() != digits {
         return None;
     }
-    text.iter().try_fold(0, |value: u128, byte| {
+    text.iter().try_fold(0, |value: u64, byte| {
         let digit = match byte {
             b'0'..=b'9' => byte - b'0',
             b'a'..=b'f' => byte - b'a' + 10,
             _ => return None,
         };
-        Some(value << 4 | u128::from(digit))
+        Some(value << 4 | u64::from(digit))
     })
+}
+
+/// Exactly 32 of them.
+fn hex_128(text: &[u8]) -> Option<u128> {
+    let (high, low) = text.split_at_checked(16)?;
+    Some(u128::from(hex(high, 16)?) << 64 | u128::from(hex(low, 16)?))
 }
 
 impl fmt::Display for Traceparent {
