@@ -12,6 +12,8 @@ use crate::{DecodeError, EventKind, Incoming, subject::Subject, token};
 pub const ID_BYTES_MAX: usize = 128;
 /// The most bytes that a type may have.
 pub(crate) const TYPE_BYTES_MAX: usize = 96;
+/// What an envelope has beside its ids and its data: names, marks and a moment.
+const NAMES_BYTES: usize = 128;
 
 /// An event as a handler sees it: the envelope, with its data typed.
 #[derive(Debug, Clone)]
@@ -160,9 +162,13 @@ impl Envelope {
     /// # Errors
     /// The JSON is not an envelope, or an id or the type is out of its limits.
     pub fn read(json: &[u8]) -> Result<Self, EnvelopeError> {
-        let mut envelope: Self = serde_json::from_slice(json).map_err(EnvelopeError::Malformed)?;
+        // Looked through as text once: of bytes, each string would be.
+        let read = str::from_utf8(json).map_or_else(|_| serde_json::from_slice(json), serde_json::from_str);
+        let mut envelope: Self = read.map_err(EnvelopeError::Malformed)?;
         envelope.check()?;
-        envelope.trace_id = crate::identity::normal_trace_id(&envelope.trace_id, &envelope.id);
+        if !crate::identity::is_trace_id(&envelope.trace_id) {
+            envelope.trace_id = crate::identity::normal_trace_id(&envelope.trace_id, &envelope.id);
+        }
         Ok(envelope)
     }
 
@@ -191,7 +197,10 @@ impl Envelope {
     /// # Errors
     /// Its timestamp is outside RFC 3339's years.
     pub fn write(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(self)
+        let ids = self.id.len() + self.kind.len() + self.aggregate_id.len() + self.trace_id.len();
+        let mut json = Vec::with_capacity(self.data.get().len() + ids + NAMES_BYTES);
+        serde_json::to_writer(&mut json, self)?;
+        Ok(json)
     }
 }
 

@@ -5,25 +5,30 @@ use uuid::Uuid;
 
 /// A UUID of version 8 (RFC 9562) made of `parts` by SHA-256: equal for equal parts, and for no others.
 pub fn derive(parts: &[&str]) -> String {
-    Uuid::new_v8(digest(parts)).hyphenated().to_string()
+    Uuid::new_v8(digest(parts)).hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned()
 }
 
 /// A W3C trace id made of `seed`: 32 lower-case hexadecimal digits, never all zero.
 pub(crate) fn trace_id(seed: &str) -> String {
-    Uuid::new_v8(digest(&["trace", seed])).simple().to_string()
+    Uuid::new_v8(digest(&["trace", seed])).simple().encode_lower(&mut Uuid::encode_buffer()).to_owned()
 }
 
 /// `given` as a W3C trace id where it is one (hyphens and case aside), else one derived from `event_id`.
 pub(crate) fn normal_trace_id(given: &str, event_id: &str) -> String {
-    let is_normal =
-        |id: &str| id.len() == 32 && id.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
-    if is_normal(given) && given.bytes().any(|b| b != b'0') {
+    if is_trace_id(given) {
         return given.to_owned();
     }
     match Uuid::try_parse(given) {
         Ok(uuid) if !uuid.is_nil() => uuid.simple().to_string(),
         _ => trace_id(event_id),
     }
+}
+
+/// Whether `id` is a W3C trace id: 32 lower-case hexadecimal digits, and not all of them zero.
+pub(crate) fn is_trace_id(id: &str) -> bool {
+    id.len() == 32
+        && id.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
+        && id.bytes().any(|b| b != b'0')
 }
 
 fn digest(parts: &[&str]) -> [u8; 16] {

@@ -121,14 +121,16 @@ pub(crate) fn run(
     code
 }
 
-/// One thread for inputs unless tokio's own variable says otherwise: a function waits far more than it computes, and what
+/// One thread for everything unless tokio's own variable says otherwise: a function waits far more than it computes, and what
 /// is handed from thread to thread costs a wake-up each time. Where one thread is not enough there are more processes.
+///
+/// It has the scheduler of one thread, not the other one with one worker. That runs first what was woken last, which is the
+/// connection whenever an input has something to send: nearly every message would be a write of its own.
 fn threads() -> tokio::runtime::Builder {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
-        builder.worker_threads(1);
+    match std::env::var("TOKIO_WORKER_THREADS") {
+        Ok(count) if count != "1" => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
     }
-    builder
 }
 
 impl Fatal {

@@ -11,7 +11,8 @@ pub(crate) fn encode(text: &str) -> Cow<'_, str> {
     if text.is_empty() {
         return Cow::Borrowed("%");
     }
-    if text.bytes().all(is_plain) {
+    // All bytes, whatever the first ones are: that is done many at a time.
+    if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
         return Cow::Borrowed(text);
     }
     let mut token = String::with_capacity(text.len() + 16);

@@ -1,14 +1,18 @@
 //! The real broker, as the core sees it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use async_nats::header::HeaderMap;
+use async_nats::header::{self, HeaderMap, HeaderName, HeaderValue};
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::RawMessage;
 use bytes::Bytes;
+use futures::FutureExt;
 use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::Error as NotAValue;
 use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 use tracing::Instrument;
@@ -27,6 +31,9 @@ use crate::{event, topology};
 const WRONG_LAST_SEQUENCE: [u64; 2] = [10071, 10164];
 /// The broker's codes that mean: the stream is at its limit.
 const STREAM_FULL: [u64; 2] = [10077, 10023];
+
+/// What the client has no name for.
+const EXPECTED_SCOPE: HeaderName = HeaderName::from_static("Nats-Expected-Last-Subject-Sequence-Subject");
 
 /// The broker's code that means: there is no such message.
 const NO_MESSAGE: u64 = 10037;
@@ -138,9 +145,12 @@ impl JetStream {
 
     /// Sends what is answered to nobody; a broker that takes nothing must not stop the process.
     async fn send(&self, subject: &str, payload: Bytes) {
-        let sent =
-            tokio::time::timeout(ANSWER_TIMEOUT, self.caller.client.publish(subject.to_owned(), payload))
-                .await;
+        let mut sending = pin!(self.caller.client.publish(subject.to_owned(), payload));
+        let sent = match sending.as_mut().now_or_never() {
+            // There is room nearly always, and then no need of a clock.
+            Some(sent) => Ok(sent),
+            None => tokio::time::timeout(ANSWER_TIMEOUT, sending).await,
+        };
         if !matches!(sent, Ok(Ok(()))) {
             // That the broker is away was said once, by whoever watches the connection.
             tracing::debug!(subject, "an answer did not reach the broker: the input will be delivered again");
@@ -306,12 +316,12 @@ impl Sequel for JetStream {
 fn headers(message: Message, batch: Option<HeaderMap>) -> HeaderMap {
     let mut headers = batch.unwrap_or_default();
     for (name, value) in message.headers {
-        headers.insert(name, one_line(value));
+        headers.insert(HeaderName::from_static(name), one_line(value));
     }
     if let Some(expect) = &message.expect {
-        headers.insert("Nats-Expected-Last-Subject-Sequence", expect.sequence.to_string());
+        headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, one_line(expect.sequence.to_string()));
         if let Some(scope) = &expect.scope {
-            headers.insert("Nats-Expected-Last-Subject-Sequence-Subject", scope.as_str());
+            headers.insert(EXPECTED_SCOPE, one_line(scope.as_str().to_owned()));
         }
     }
     match message.keep {
@@ -327,8 +337,12 @@ fn headers(message: Message, batch: Option<HeaderMap>) -> HeaderMap {
 }
 
 /// A header's value cannot hold line breaks; text from outside may.
-fn one_line(value: String) -> String {
-    if value.contains(['\r', '\n']) { value.replace(['\r', '\n'], " ") } else { value }
+fn one_line(value: String) -> HeaderValue {
+    // All bytes, whatever the first ones are: that is done many at a time.
+    let breaks = value.bytes().fold(false, |any, byte| any | matches!(byte, b'\r' | b'\n'));
+    let value = if breaks { value.replace(['\r', '\n'], " ") } else { value };
+    // Not by `From`, which looks for breaks again, one character after the other.
+    HeaderValue::deserialize(IntoDeserializer::<NotAValue>::into_deserializer(value)).unwrap_or_default()
 }
 
 /// The sequence in the broker's answer to a publish, or its error.
@@ -400,10 +414,11 @@ fn stored_at_leader(json: &[u8]) -> Result<Option<Stored>, Unavailable> {
 /// Headers as the core has them.
 pub(super) fn list(headers: Option<&HeaderMap>) -> Vec<(String, String)> {
     let Some(headers) = headers else { return Vec::new() };
-    let pairs = headers
-        .iter()
-        .flat_map(|(name, values)| values.iter().map(move |value| (name.to_string(), value.to_string())));
-    let mut list: Vec<(String, String)> = pairs.collect();
+    let mut list: Vec<(String, String)> = Vec::with_capacity(headers.len());
+    for (name, values) in headers.iter() {
+        let name: &str = name.as_ref();
+        list.extend(values.iter().map(|value| (name.to_owned(), value.as_str().to_owned())));
+    }
     // The client keeps the order of one name's values, and none between names: so it is theirs, and always the same.
     list.sort_by(|(one, _), (other, _)| one.cmp(other));
     list

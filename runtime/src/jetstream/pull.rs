@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{Client, Subscriber};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -35,6 +35,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 const LATE_MAX: Duration = Duration::from_secs(5);
 /// How long a closed lane waits for its subscription to end.
 const CLOSING_MAX: Duration = Duration::from_secs(2);
+/// The broker tells times in nanoseconds.
+const NANOS_PER_S: i64 = 1_000_000_000;
 
 /// One consumer, pulled from by this process.
 pub(crate) struct PullLane {
@@ -203,6 +205,14 @@ impl Lane<Arc<str>> for PullLane {
 
     async fn next(&mut self) -> Pulled<Arc<str>> {
         loop {
+            // What has come already needs no clock, and nobody to wait for.
+            if let Some(Some(message)) = self.subscriber.next().now_or_never() {
+                self.heard = Instant::now();
+                match self.read(message) {
+                    Some(pulled) => return pulled,
+                    None => continue,
+                }
+            }
             let (asking, pause) = (self.asking && self.pause.is_none(), self.pause);
             tokio::select! {
                 message = self.subscriber.next() => match message {
@@ -295,17 +305,21 @@ struct Place {
 /// `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<consumer sequence>.<time>.…`, with domain and account before the
 /// stream in newer forms.
 fn place(receipt: &str) -> Option<Place> {
-    let tokens: Vec<&str> = receipt.split('.').collect();
-    let at = match tokens.len() {
-        9 => 4,
-        11.. => 6,
+    let at = match receipt.bytes().filter(|byte| *byte == b'.').count() {
+        8 => 4,
+        10.. => 6,
         _ => return None,
     };
-    let nanos: i128 = tokens.get(at + 3)?.parse().ok()?;
+    let mut tokens = receipt.as_bytes().split(|byte| *byte == b'.').skip(at);
+    let mut number = || str::from_utf8(tokens.next()?).ok();
+    let (delivered, sequence) = (number()?.parse().ok()?, number()?.parse().ok()?);
+    let _consumers = number()?;
+    let nanos: i64 = number()?.parse().ok()?;
+    let time = OffsetDateTime::from_unix_timestamp(nanos.div_euclid(NANOS_PER_S)).ok()?;
     Some(Place {
-        delivered: tokens.get(at)?.parse().ok()?,
-        sequence: tokens.get(at + 1)?.parse().ok()?,
-        time: OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?,
+        delivered,
+        sequence,
+        time: time + Duration::from_nanos(nanos.rem_euclid(NANOS_PER_S).unsigned_abs()),
     })
 }
 

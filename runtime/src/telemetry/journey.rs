@@ -18,13 +18,18 @@ const LONGEST: time::Duration = time::Duration::days(30);
 pub(crate) fn of(state: Option<&str>, at: OffsetDateTime) -> Option<Arc<str>> {
     let others =
         || state.into_iter().flat_map(|state| state.split(',')).map(str::trim).filter(|m| !is_ours(m));
-    if began(state, at).is_some_and(|began| began != at) || at.unix_timestamp() <= 0 {
+    if is_told(state, at) {
         return state.map(Into::into);
     }
     let own = format!("{MEMBER}{}", at.unix_timestamp_nanos() / 1_000_000);
     let all: Vec<&str> = std::iter::once(own.as_str()).chain(others()).filter(|m| !m.is_empty()).collect();
     // Where there is no room, theirs stays as it is.
     tracestate(&all.join(",")).or_else(|| state.map(Into::into))
+}
+
+/// Whether nothing is to be added to `state`.
+pub(crate) fn is_told(state: Option<&str>, at: OffsetDateTime) -> bool {
+    began(state, at).is_some_and(|began| began != at) || at.unix_timestamp() <= 0
 }
 
 /// When the journey of an event began that came with `state`, and was made at `at`; nothing if that is not known of either.

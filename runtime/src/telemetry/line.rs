@@ -38,6 +38,11 @@ pub(crate) struct Line<'a> {
 }
 
 impl Fields {
+    /// None yet, and room for so many.
+    pub(crate) fn for_about(count: usize) -> Self {
+        Self { list: Vec::with_capacity(count) }
+    }
+
     /// Sets `name`, in place of an earlier value.
     pub(crate) fn set(&mut self, name: &'static str, json: String) {
         match self.list.iter_mut().find(|(known, _)| *known == name) {
@@ -172,6 +177,14 @@ impl Line<'_> {
 pub(crate) fn quoted(text: &str) -> String {
     let mut json = String::with_capacity(text.len() + 2);
     json.push('"');
+    // Nearly every value: ids, types, words.
+    if text.len() <= FIELD_BYTES_MAX
+        && text.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\'))
+    {
+        json.push_str(text);
+        json.push('"');
+        return json;
+    }
     for (at, c) in text.char_indices() {
         if at + c.len_utf8() > FIELD_BYTES_MAX {
             json.push('…');

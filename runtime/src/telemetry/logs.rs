@@ -48,7 +48,7 @@ where
 {
     fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, ctx: Context<'_, S>) {
         // Read before the span is locked: the author's own Debug may do anything.
-        let mut fields = Fields::default();
+        let mut fields = Fields::for_about(attributes.fields().len());
         attributes.record(&mut fields);
         if let Some(span) = ctx.span(id) {
             span.extensions_mut().insert(fields);

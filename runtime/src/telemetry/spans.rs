@@ -1,5 +1,6 @@
 //! The spans of an input's life. Their fields are also the fields of every log line written within.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -35,7 +36,7 @@ macro_rules! described {
         tracing::info_span!(
             target: $target,
             "process",
-            otel.name = format_args!("process {}", template(terms, &envelope.kind)),
+            otel.name = format_args!("process {}", Template(terms, &envelope.kind)),
             otel.kind = "consumer",
             aggregate = known.map_or("aggregate", |kind| kind.aggregate),
             aggregate_id = envelope.aggregate_id,
@@ -57,7 +58,7 @@ pub(crate) fn process(terms: &Terms, inbound: &mut Inbound) -> Span {
     let came: Option<Traceparent> = inbound.input.traceparent.as_deref().and_then(|text| text.parse().ok());
     let by_link = Late::with(Late::is_by_link).unwrap_or(false);
     // The event's own trace id holds, so that its logs and its spans have the same one.
-    let same_trace = came.filter(|came| by_link || came.trace_id() == envelope.trace_id);
+    let same_trace = came.filter(|came| by_link || came.is_of(&envelope.trace_id));
     let Some(parent) = same_trace.or_else(|| begun_here(inbound)) else {
         return described!(UNRECORDED, terms, inbound);
     };
@@ -69,11 +70,21 @@ pub(crate) fn process(terms: &Terms, inbound: &mut Inbound) -> Span {
         }
         Some(false) | None => (described!(UNRECORDED, terms, inbound), parent),
     };
-    inbound.cause.tracestate = journey::of(inbound.cause.tracestate.as_deref(), envelope.timestamp);
-    let own: Arc<str> = own.to_string().into();
-    inbound.cause.traceparent = Some(Arc::clone(&own));
-    inbound.input.traceparent = Some(own);
+    let (state, at) = (inbound.cause.tracestate.as_deref(), envelope.timestamp);
+    if !journey::is_told(state, at) {
+        inbound.cause.tracestate = journey::of(state, at);
+    }
+    let text =
+        inbound.input.traceparent.take().filter(|text| came == Some(own) && Traceparent::is_written_as(text));
+    let text = text.unwrap_or_else(|| own.to_string().into());
+    inbound.cause.traceparent = Some(Arc::clone(&text));
+    inbound.input.traceparent = Some(text);
     span
+}
+
+/// Whether spans go anywhere: to ask which one is open costs more than this.
+fn is_exported() -> bool {
+    Late::with(|_| ()).is_some()
 }
 
 /// Begins `span`, with all that is told of its input, and gives its own context. It is under `parent`, or, `by_link`, the
@@ -103,7 +114,7 @@ fn recorded(
         KeyValue::new(otel::OPERATION_NAME, "process"),
         KeyValue::new(otel::OPERATION_TYPE, "process"),
         KeyValue::new(otel::DESTINATION, input.subject.as_str().to_owned()),
-        KeyValue::new(otel::DESTINATION_TEMPLATE, template(terms, &input.envelope.kind)),
+        KeyValue::new(otel::DESTINATION_TEMPLATE, Template(terms, &input.envelope.kind).to_string()),
         KeyValue::new(otel::MESSAGE_ID, input.envelope.id.clone()),
         KeyValue::new(otel::MESSAGE_BODY_SIZE, i64::try_from(input.bytes.len()).unwrap_or(i64::MAX)),
         KeyValue::new(otel::CONSUMER_GROUP, terms.name),
@@ -135,7 +146,7 @@ fn waited(terms: &Terms, inbound: &Inbound, above: &Context) {
     let envelope = &inbound.input.envelope;
     let _ = Late::with(|late| {
         let over = Over {
-            name: format!("{what} {}", template(terms, &envelope.kind)).into(),
+            name: format!("{what} {}", Template(terms, &envelope.kind)).into(),
             began: SystemTime::from(since),
             attributes: vec![
                 KeyValue::new(otel::SYSTEM, SYSTEM),
@@ -163,10 +174,12 @@ pub(crate) fn failed(span: &Span, failure: &Failure) {
 ///
 /// Within an input's span it is a child of that. A group commit is of several inputs, and linked to each.
 pub(crate) fn publish(stream: &'static str, messages: &[Message]) -> Span {
+    if !is_exported() {
+        return Span::none();
+    }
     let current = Span::current();
     let (is_alone, is_unrecorded) = (current.is_none(), is_unrecorded(&current));
-    let is_told = |_: &&Message| !is_unrecorded && Late::with(|_| ()).is_some();
-    let Some(first) = messages.first().filter(is_told) else { return Span::none() };
+    let Some(first) = messages.first().filter(|_| !is_unrecorded) else { return Span::none() };
     let causes = messages.iter().filter_map(|message| {
         let (_, value) = message.headers.iter().find(|(name, _)| *name == headers::TRACEPARENT)?;
         value.parse::<Traceparent>().ok()
@@ -220,8 +233,11 @@ pub(crate) async fn reading<T, E>(
     subject: &Subject,
     read: impl Future<Output = Result<Option<T>, E>>,
 ) -> Result<Option<T>, E> {
+    if !is_exported() {
+        return read.await;
+    }
     let current = Span::current();
-    if current.is_none() || is_unrecorded(&current) || Late::with(|_| ()).is_none() {
+    if current.is_none() || is_unrecorded(&current) {
         return read.await;
     }
     let destination = destination(subject.as_str());
@@ -251,6 +267,9 @@ pub(crate) async fn reading<T, E>(
 
 /// A commit came to this end: from the end of the handler's run, where there was one.
 pub(crate) fn committed(outcome: &'static str) {
+    if !is_exported() {
+        return;
+    }
     let current = Span::current();
     if is_unrecorded(&current) {
         return;
@@ -265,7 +284,7 @@ pub(crate) fn committed(outcome: &'static str) {
 
 /// A request of `method` that a handler makes to the server of `url`.
 pub(crate) fn call(method: &'static str, url: &str) -> Span {
-    if Late::with(|_| ()).is_none() {
+    if !is_exported() {
         return Span::none();
     }
     let span = tracing::info_span!("call", otel.name = method, otel.kind = "client");
@@ -321,6 +340,9 @@ pub(crate) fn traceparent(span: &Span) -> Option<Traceparent> {
 /// The span of `inbound`, which is open here, has come to this end: to answer the broker is all that is left to do, where the
 /// input came from one. Its trace, if that is recorded.
 pub(crate) fn finish(inbound: &Inbound, disposition: &Disposition) -> Option<TraceId> {
+    if !is_exported() {
+        return None;
+    }
     let current = Span::current();
     if is_unrecorded(&current) {
         return None;
@@ -369,9 +391,14 @@ fn destination(subject: &str) -> String {
     format!("{}.*", tokens.join("."))
 }
 
-/// The subject without what is different in every event, such as `orders.placed.*`.
-fn template(terms: &Terms, kind: &str) -> String {
-    // A type that nobody listens to is not let into the names of spans: those must be few.
-    let listens = terms.listens_to.iter().any(|known| known.name == kind || known.name == "*.*");
-    if listens { format!("{kind}.*") } else { "*".into() }
+/// The subject without what is different in every event, such as `orders.placed.*`: of which function, and of which type.
+struct Template<'a>(&'a Terms, &'a str);
+
+impl fmt::Display for Template<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(terms, kind) = self;
+        // A type that nobody listens to is not let into the names of spans: those must be few.
+        let listens = terms.listens_to.iter().any(|known| known.name == *kind || known.name == "*.*");
+        if listens { write!(f, "{kind}.*") } else { f.write_str("*") }
+    }
 }

@@ -16,6 +16,9 @@ pub(crate) struct Traceparent {
     sampled: bool,
 }
 
+/// How long one is as text.
+const WRITTEN_BYTES: usize = 55;
+
 /// A text that is no `traceparent`: whoever sent it is not being traced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotATraceparent;
@@ -24,9 +27,9 @@ impl Traceparent {
     /// Stands in where an event came without one: the event's own trace, and a span that is the same wherever the
     /// event of `event_id` is handled.
     pub(crate) fn of_event(trace_id: &str, event_id: &str) -> Option<Self> {
-        let trace_id = hex(trace_id, 32)?;
-        let span_id = hex(identity::trace_id(event_id).get(..16)?, 16)?;
-        Self { trace_id, span_id: u64::try_from(span_id).ok()?, sampled: true }.valid()
+        let trace_id = hex_128(trace_id.as_bytes())?;
+        let span_id = hex(identity::trace_id(event_id).as_bytes().get(..16)?, 16)?;
+        Self { trace_id, span_id, sampled: true }.valid()
     }
 
     /// The context of a span, or `None` if it is not being recorded anywhere.
@@ -42,6 +45,18 @@ impl Traceparent {
     /// The trace id, 32 lower-case hexadecimal digits.
     pub(crate) fn trace_id(&self) -> String {
         format!("{:032x}", self.trace_id)
+    }
+
+    /// Whether it is of the trace of this id.
+    pub(crate) fn is_of(&self, trace_id: &str) -> bool {
+        hex_128(trace_id.as_bytes()) == Some(self.trace_id)
+    }
+
+    /// Whether `text`, from which it was read, is as it would be written.
+    pub(crate) fn is_written_as(text: &str) -> bool {
+        text.len() == WRITTEN_BYTES
+            && text.starts_with("00-")
+            && (text.ends_with("-00") || text.ends_with("-01"))
     }
 
     /// Whether whoever made it records the trace.
@@ -79,10 +94,10 @@ impl FromStr for Traceparent {
 }
 
 fn parse(text: &str) -> Option<Traceparent> {
-    let mut parts = text.split('-');
+    let mut parts = text.as_bytes().split(|byte| *byte == b'-');
     let version = hex(parts.next()?, 2)?;
-    let trace_id = hex(parts.next()?, 32)?;
-    let span_id = u64::try_from(hex(parts.next()?, 16)?).ok()?;
+    let trace_id = hex_128(parts.next()?)?;
+    let span_id = hex(parts.next()?, 16)?;
     let flags = hex(parts.next()?, 2)?;
     // A later version may say more behind the flags; this one may not.
     if version == 0xff || (version == 0 && parts.next().is_some()) {
@@ -91,10 +106,25 @@ fn parse(text: &str) -> Option<Traceparent> {
     Traceparent { trace_id, span_id, sampled: flags & 1 == 1 }.valid()
 }
 
-/// Exactly `digits` lower-case hexadecimal digits.
-fn hex(text: &str, digits: usize) -> Option<u128> {
-    let is_hex = text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten()
+/// Exactly `digits` lower-case hexadecimal digits, of which there are 16 at most.
+fn hex(text: &[u8], digits: usize) -> Option<u64> {
+    if text.len() != digits {
+        return None;
+    }
+    text.iter().try_fold(0, |value: u64, byte| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        Some(value << 4 | u64::from(digit))
+    })
+}
+
+/// Exactly 32 of them.
+fn hex_128(text: &[u8]) -> Option<u128> {
+    let (high, low) = text.split_at_checked(16)?;
+    Some(u128::from(hex(high, 16)?) << 64 | u128::from(hex(low, 16)?))
 }
 
 impl fmt::Display for Traceparent {
