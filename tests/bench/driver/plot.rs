@@ -11,11 +11,15 @@ const FIGURES: f64 = 90.0;
 const BAR: f64 = 18.0;
 const STEP: f64 = 26.0;
 const HEAD: f64 = 54.0;
+/// Characters of a line below the panels, and its height.
+const CAPTION: usize = 130;
+const LINE: f64 = 16.0;
 
 /// An SVG of the headline of each scenario. It is readable on light and dark pages.
 pub fn svg(scenarios: &[(&Scenario, Vec<Summary>)], caption: &str) -> String {
-    let height: f64 =
-        30.0 + scenarios.iter().map(|(_, summaries)| HEAD + STEP * summaries.len() as f64).sum::<f64>();
+    let caption = wrapped(caption);
+    let panels: f64 = scenarios.iter().map(|(_, summaries)| HEAD + STEP * summaries.len() as f64).sum();
+    let height = 14.0 + panels + LINE * caption.len() as f64;
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
@@ -26,7 +30,10 @@ pub fn svg(scenarios: &[(&Scenario, Vec<Summary>)], caption: &str) -> String {
         let spread = |summary: &Summary| summary.figures.get(headline).copied();
         let most = summaries.iter().filter_map(spread).map(|spread| spread.max).fold(0.0, f64::max);
         let better = if more_is_better { "more is better" } else { "less is better" };
-        let unit = headline.replace("_per_", "/").replace('_', ", ");
+        let unit = match headline {
+            "start_ms" => "exec to event, ms".to_owned(),
+            other => other.replace("_per_", "/").replace('_', ", "),
+        };
         let _ = writeln!(
             text,
             "<text x=\"10\" y=\"{}\" font-weight=\"bold\">{}: {unit} ({better})</text>\n\
@@ -68,13 +75,25 @@ pub fn svg(scenarios: &[(&Scenario, Vec<Summary>)], caption: &str) -> String {
         }
         top += 8.0;
     }
-    let _ = writeln!(
-        text,
-        "<text x=\"10\" y=\"{}\" fill=\"#57606a\" font-size=\"11\">{}</text>\n</svg>",
-        top + 12.0,
-        escaped(caption)
-    );
+    for line in caption {
+        let (y, line) = (top + 12.0, escaped(&line));
+        let _ = writeln!(text, "<text x=\"10\" y=\"{y}\" fill=\"#57606a\" font-size=\"11\">{line}</text>");
+        top += LINE;
+    }
+    text.push_str("</svg>\n");
     text
+}
+
+/// In lines that fit, each ended by a comma.
+fn wrapped(caption: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for part in caption.split_inclusive(", ") {
+        match lines.last_mut() {
+            Some(line) if line.len() + part.len() <= CAPTION => line.push_str(part),
+            _ => lines.push(part.to_owned()),
+        }
+    }
+    lines
 }
 
 fn escaped(text: &str) -> String {
