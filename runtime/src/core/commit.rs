@@ -111,7 +111,8 @@ pub(crate) fn plan(
         .iter()
         .position(|event| event.aggregate_id == cause.aggregate_id && !event.kind.once_per_aggregate);
     let mut events = Vec::with_capacity(outbound.len() + 1);
-    let scope = cause.scope();
+    let first = cause.id(0);
+    let scope = cause.scope_of(&first);
     match carrier {
         // The order of events within one commit is not promised; their ids are derived from their places in it.
         Some(at) => outbound.swap(0, at),
@@ -121,7 +122,8 @@ pub(crate) fn plan(
         let index = events.len();
         let once =
             event.kind.once_per_aggregate.then(|| Subject::any_of_type(event.kind.name, &event.aggregate_id));
-        let envelope = Envelope::around(event, cause.id(index), now, cause.trace_id.clone());
+        let id = if index == 0 { first.clone() } else { cause.id(index) };
+        let envelope = Envelope::around(event, id, now, cause.trace_id.clone());
         let mut message = Message::new(envelope.subject(), encode(&envelope)?);
         message.headers = provenance(cause);
         message.expect =
@@ -175,7 +177,7 @@ pub(crate) fn receipt(cause: &Cause, dead: Option<Reason>, now: OffsetDateTime) 
     if let Some(reason) = dead {
         message.headers.push((headers::REASON, reason.code().into()));
     }
-    message.expect = Some(Expect { sequence: 0, scope: Some(cause.scope()) });
+    message.expect = Some(Expect { sequence: 0, scope: Some(cause.scope_of(&envelope.id)) });
     Ok(message)
 }
 

@@ -38,7 +38,12 @@ impl Cause {
 
     /// Everything that was ever committed for this cause, of any type.
     pub(crate) fn scope(&self) -> Subject {
-        Subject::any_under_id(&self.aggregate_id, &self.id(0))
+        self.scope_of(&self.id(0))
+    }
+
+    /// The same, of a cause whose `first` id is known.
+    pub(crate) fn scope_of(&self, first: &str) -> Subject {
+        Subject::any_under_id(&self.aggregate_id, first)
     }
 }
 
@@ -128,7 +133,10 @@ impl Inbound {
         let traceparent: Option<Arc<str>> = delivery.header(headers::TRACEPARENT).map(Into::into);
         // An event that names no trace belongs to the one of the message that brought it.
         let came: Option<Traceparent> = traceparent.as_deref().and_then(|text| text.parse().ok());
-        if let Some(came) = came.filter(|_| envelope.trace_id == identity::trace_id(&envelope.id)) {
+        let is_foreign = |came: &Traceparent| {
+            !came.is_of(&envelope.trace_id) && envelope.trace_id == identity::trace_id(&envelope.id)
+        };
+        if let Some(came) = came.filter(is_foreign) {
             envelope.trace_id = came.trace_id();
         }
         Self {

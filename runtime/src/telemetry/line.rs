@@ -1,6 +1,7 @@
 //! One line of log: fields in the article's order, every value escaped and bounded, whatever it holds.
 
 use std::fmt::{self, Write as _};
+use std::ops::Range;
 
 use time::OffsetDateTime;
 use tracing::Level;
@@ -15,8 +16,13 @@ pub(crate) const FIELD_BYTES_MAX: usize = 1024;
 /// Fields with their values as JSON, each name once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Fields {
-    list: Vec<(&'static str, String)>,
+    /// All values, one after the other: a span is opened for each input, and most are never written.
+    json: String,
+    list: Vec<(&'static str, Range<usize>)>,
 }
+
+/// Room for a value, unless it is known to be longer.
+const VALUE_BYTES: usize = 32;
 
 /// How a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,21 +46,37 @@ pub(crate) struct Line<'a> {
 impl Fields {
     /// None yet, and room for so many.
     pub(crate) fn for_about(count: usize) -> Self {
-        Self { list: Vec::with_capacity(count) }
+        Self { json: String::with_capacity(count * VALUE_BYTES), list: Vec::with_capacity(count) }
     }
 
-    /// Sets `name`, in place of an earlier value.
-    pub(crate) fn set(&mut self, name: &'static str, json: String) {
-        match self.list.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, value)) => *value = json,
-            None => self.list.push((name, json)),
+    /// Sets `name` to what `write` appends, in place of an earlier value.
+    pub(crate) fn set(&mut self, name: &'static str, write: impl FnOnce(&mut String)) {
+        let known = self.list.iter().position(|(known, _)| *known == name);
+        if let Some(at) = known {
+            self.forget(at);
         }
+        let start = self.json.len();
+        write(&mut self.json);
+        let range = start..self.json.len();
+        match known.and_then(|at| self.list.get_mut(at)) {
+            Some((_, value)) => *value = range,
+            None => self.list.push((name, range)),
+        }
+    }
+
+    /// Makes the room of a value free: a span may record one again and again.
+    fn forget(&mut self, at: usize) {
+        let Some((_, gone)) = self.list.get(at).cloned() else { return };
+        for (_, range) in self.list.iter_mut().filter(|(_, range)| range.start >= gone.end) {
+            *range = range.start - gone.len()..range.end - gone.len();
+        }
+        self.json.drain(gone);
     }
 
     /// Takes over every field of `inner`.
     pub(crate) fn extend(&mut self, inner: &Self) {
-        for (name, json) in &inner.list {
-            self.set(name, json.clone());
+        for (name, range) in &inner.list {
+            self.set(name, |json| json.push_str(inner.at(range)));
         }
     }
 
@@ -62,44 +84,51 @@ impl Fields {
         self.list.iter().any(|(known, _)| *known == name)
     }
 
+    fn at(&self, range: &Range<usize>) -> &str {
+        self.json.get(range.clone()).unwrap_or_default()
+    }
+
     fn take(&mut self, name: &str) -> Option<String> {
         let at = self.list.iter().position(|(known, _)| *known == name)?;
-        Some(self.list.remove(at).1)
+        let (_, range) = self.list.remove(at);
+        Some(self.at(&range).to_owned())
     }
 }
 
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.keep(field, || quoted(value));
+        self.keep(field, |json| quote(json, value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.keep(field, || quoted(&format!("{value:?}")));
+        self.keep(field, |json| quote(json, &format!("{value:?}")));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.keep(field, || value.to_string());
+        self.keep(field, |json| write_plain(json, value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.keep(field, || value.to_string());
+        self.keep(field, |json| write_plain(json, value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.keep(field, || value.to_string());
+        self.keep(field, |json| write_plain(json, value));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         // JSON has no NaN and no infinity.
-        self.keep(field, || if value.is_finite() { value.to_string() } else { quoted(&value.to_string()) });
+        self.keep(field, |json| {
+            if value.is_finite() { write_plain(json, value) } else { quote(json, &value.to_string()) }
+        });
     }
 }
 
 impl Fields {
-    fn keep(&mut self, field: &Field, json: impl FnOnce() -> String) {
+    fn keep(&mut self, field: &Field, write: impl FnOnce(&mut String)) {
         // What tracing-opentelemetry is told by way of fields is no business of the log.
         if !field.name().starts_with("otel.") {
-            self.set(field.name(), json());
+            self.set(field.name(), write);
         }
     }
 }
@@ -164,18 +193,30 @@ impl Line<'_> {
                 ordered.push(((*name).to_owned(), json));
             }
         }
-        for (name, json) in fields.list.drain(..) {
-            let taken = names::LOG_RESERVED.contains(&name) || ordered.iter().any(|(known, _)| known == name);
-            ordered.push((if taken { format!("{name}_") } else { name.to_owned() }, json));
+        for (name, range) in &fields.list {
+            let taken = names::LOG_RESERVED.contains(name) || ordered.iter().any(|(known, _)| known == name);
+            let name = if taken { format!("{name}_") } else { (*name).to_owned() };
+            ordered.push((name, fields.at(range).to_owned()));
         }
         ordered
     }
 }
 
-/// `text` as a JSON string that keeps to its line, on a terminal too: beside what JSON insists on, everything is escaped
-/// that ends a line, moves the cursor or turns the direction of writing.
-pub(crate) fn quoted(text: &str) -> String {
+fn write_plain(json: &mut String, value: impl fmt::Display) {
+    // Writing to a String cannot fail.
+    let _ = write!(json, "{value}");
+}
+
+/// `text` as a JSON string, as [`quote`] writes it.
+fn quoted(text: &str) -> String {
     let mut json = String::with_capacity(text.len() + 2);
+    quote(&mut json, text);
+    json
+}
+
+/// Writes `text` as a JSON string that keeps to its line, on a terminal too: beside what JSON insists on, everything is
+/// escaped that ends a line, moves the cursor or turns the direction of writing.
+pub(crate) fn quote(json: &mut String, text: &str) {
     json.push('"');
     // Nearly every value: ids, types, words.
     if text.len() <= FIELD_BYTES_MAX
@@ -183,7 +224,7 @@ pub(crate) fn quoted(text: &str) -> String {
     {
         json.push_str(text);
         json.push('"');
-        return json;
+        return;
     }
     for (at, c) in text.char_indices() {
         if at + c.len_utf8() > FIELD_BYTES_MAX {
@@ -204,7 +245,6 @@ pub(crate) fn quoted(text: &str) -> String {
         }
     }
     json.push('"');
-    json
 }
 
 /// Line and paragraph separators, and the marks that turn the direction of writing.
@@ -230,7 +270,7 @@ mod tests {
             fields: Fields::default(),
         };
         for (name, value) in fields {
-            line.fields.set(name, quoted(value));
+            line.fields.set(name, |json| quote(json, value));
         }
         line.write(Form::Json)
     }
@@ -272,6 +312,20 @@ mod tests {
             (&"info".into(), &"x".into(), &"y".into())
         );
         assert_eq!((&value["order_id"], &value["order_id_"]), (&"A".into(), &"B".into()));
+    }
+
+    #[test]
+    fn a_field_that_is_set_again_takes_the_place_and_the_room_of_its_value() {
+        let mut fields = Fields::default();
+        for value in ["first", "second, which is longer", "3"] {
+            for name in ["a", "b", "c"] {
+                fields.set(name, |json| quote(json, value));
+            }
+        }
+        fields.set("b", |json| quote(json, "four"));
+        let values: Vec<_> = fields.list.iter().map(|(name, range)| (*name, fields.at(range))).collect();
+        assert_eq!(values, [("a", r#""3""#), ("b", r#""four""#), ("c", r#""3""#)]);
+        assert_eq!(fields.json.len(), r#""3""four""3""#.len());
     }
 
     #[test]

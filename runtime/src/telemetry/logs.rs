@@ -15,7 +15,7 @@ use tracing_subscriber::layer::{Context, Filter, Layer};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::reload;
 
-use crate::telemetry::line::{Fields, Form, Line, quoted};
+use crate::telemetry::line::{Fields, Form, Line, quote};
 
 /// What is logged unless `RUST_LOG` says otherwise.
 pub(crate) const DEFAULT_FILTER: &str = "info,async_nats=off";
@@ -77,15 +77,15 @@ where
         fields.extend(&own);
         let target = event.metadata().target();
         if !ours(target) && !fields.has("target") {
-            fields.set("target", quoted(target));
+            fields.set("target", |json| quote(json, target));
         }
         opentelemetry::Context::map_current(|context| {
             let span = context.span();
             let active = span.span_context();
             if active.is_valid() {
-                fields.set("span_id", quoted(&active.span_id().to_string()));
+                fields.set("span_id", |json| quote(json, &active.span_id().to_string()));
                 if !fields.has("trace_id") {
-                    fields.set("trace_id", quoted(&active.trace_id().to_string()));
+                    fields.set("trace_id", |json| quote(json, &active.trace_id().to_string()));
                 }
             }
         });
