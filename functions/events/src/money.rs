@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use serde_json::{Number, Value};
+use serde_json::Number;
+use serde_json::value::RawValue;
 
 /// The largest amount that is accepted, in units of the currency (not in its minor units).
 pub const AMOUNT_MAX: i64 = 1_000_000_000_000;
@@ -136,6 +137,13 @@ impl FromStr for Amount {
 
     fn from_str(text: &str) -> Result<Self, NotAnAmount> {
         let _: Number = text.parse().map_err(|_| NotAnAmount::NotANumber)?;
+        Self::of_number(text)
+    }
+}
+
+impl Amount {
+    /// Reads what JSON takes as a number.
+    fn of_number(text: &str) -> Result<Self, NotAnAmount> {
         let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let mut decimal = Decimal::from_str_exact(digits).map_err(|_| NotAnAmount::TooManyDigits)?;
         let exponent: i32 = exponent.parse().map_err(|_| NotAnAmount::TooManyDigits)?;
@@ -159,10 +167,11 @@ impl Serialize for Amount {
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // rust_decimal's own reader rounds what it cannot hold; this one refuses it.
-        let parsed = match Value::deserialize(deserializer)? {
-            Value::Number(number) => number.as_str().parse(),
-            Value::String(text) => text.parse(),
+        // rust_decimal's own reader rounds what it cannot hold; this one refuses it. Whatever is there is JSON already.
+        let json = Box::<RawValue>::deserialize(deserializer)?;
+        let parsed = match json.get().as_bytes() {
+            [b'0'..=b'9' | b'-', ..] => Self::of_number(json.get()),
+            [b'"', ..] => serde_json::from_str::<String>(json.get()).map_err(de::Error::custom)?.parse(),
             _ => Err(NotAnAmount::NotANumber),
         };
         parsed.map_err(|error| de::Error::custom(format_args!("not an amount: {error}")))

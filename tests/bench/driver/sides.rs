@@ -78,7 +78,7 @@ const JETLAG: Side = Side {
     program: Program::Rust("same"),
     placed: "orders.placed.{order}.{event}",
     confirmed: "orders.confirmed.>",
-    streams: &[("EVENTS", 5), ("RETRY", 5)],
+    streams: &[("EVENTS", 4), ("AUDIT", 1), ("RETRY", 4)],
     sampled: None,
 };
 
