@@ -144,7 +144,7 @@ fn processes_that_cannot_keep_up_are_found() {
     let short = plan(&shop(), &said, &means(Duration::from_millis(4_100)));
     assert!(rules(&short).contains(&(Rule::ProcessesShort, "payment")) && short.functions[1].busy == Some(5));
     // However short a run is, a process has a limit.
-    let many = plan(&shop(), &[("orders.placed", "20000/s")], &means(Duration::from_millis(1)));
+    let many = plan(&shop(), &[("orders.placed", "40000/s")], &means(Duration::from_millis(1)));
     assert!(rules(&many).contains(&(Rule::ProcessesShort, "payment")));
 }
 
