@@ -46,6 +46,11 @@ impl<T> Event<T> {
         self.subject.as_str()
     }
 
+    /// Whether it only says that something was done for another one. Nobody is given such but who reads the trail.
+    pub fn is_receipt(&self) -> bool {
+        self.subject.is_receipt()
+    }
+
     /// The W3C `traceparent` under which the event is being handled, for calls to the outside world.
     pub fn traceparent(&self) -> Option<&str> {
         self.traceparent.as_deref()

@@ -142,7 +142,7 @@ async fn tell(_: &(), event: Event<Confirmed>) -> Result<Sent, Failure> {
 /// Goes through the trail as functions on Jetlag do: in its order, and as much at a time as there is.
 async fn look(_: &(), trail: Batch<AnyEvent>, _: State) -> Result<Effects<Nothing>, Failure> {
     // The trail has receipts too: of dead letters, here.
-    for recorded in trail.iter().filter(|recorded| !recorded.event.data.kind.starts_with("done.")) {
+    for recorded in trail.iter().filter(|recorded| !recorded.event.is_receipt()) {
         let order: Order = serde_json::from_str(recorded.event.data.data.get()).or_reject("not an order")?;
         order.check().map_err(Failure::reject)?;
     }

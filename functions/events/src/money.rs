@@ -44,7 +44,8 @@ const CURRENCIES: &[(&str, u32)] = &[
 /// An exact decimal: on the wire a JSON number, of which every digit is kept.
 ///
 /// A number in a string (`"12.50"`) is read too, for senders whose JSON library only knows floats. What a [`Decimal`]
-/// cannot hold exactly (more than 28 digits) is refused rather than rounded.
+/// cannot hold exactly (more than 28 digits) is refused rather than rounded. It can be read from JSON alone, and not by way of
+/// `flatten` or `untagged`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Amount(Decimal);
 

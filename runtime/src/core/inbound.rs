@@ -131,12 +131,13 @@ impl Inbound {
         let attempt = told(headers::ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1).max(1);
         let history = told(headers::HISTORY).and_then(|json| serde_json::from_str(json).ok());
         let traceparent: Option<Arc<str>> = delivery.header(headers::TRACEPARENT).map(Into::into);
-        // An event that names no trace belongs to the one of the message that brought it.
+        // An event that names no trace belongs to the one of the message that brought it. Nearly all have it already, and need
+        // no id derived for the question.
         let came: Option<Traceparent> = traceparent.as_deref().and_then(|text| text.parse().ok());
-        let is_foreign = |came: &Traceparent| {
+        let is_missing = |came: &Traceparent| {
             !came.is_of(&envelope.trace_id) && envelope.trace_id == identity::trace_id(&envelope.id)
         };
-        if let Some(came) = came.filter(is_foreign) {
+        if let Some(came) = came.filter(is_missing) {
             envelope.trace_id = came.trace_id();
         }
         Self {

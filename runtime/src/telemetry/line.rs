@@ -21,7 +21,7 @@ pub(crate) struct Fields {
     list: Vec<(&'static str, Range<usize>)>,
 }
 
-/// Room for a value, unless it is known to be longer.
+/// Room that is made for each value at first.
 const VALUE_BYTES: usize = 32;
 
 /// How a line is written.

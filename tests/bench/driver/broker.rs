@@ -179,7 +179,7 @@ impl Broker {
             let (order, event) = (format!("old-{number:08}"), format!("old-{number:08}-sent"));
             let body = json!({
                 "id": event, "type": "notifications.sent", "aggregate_id": order,
-                "data": {"order_id": order, "customer_id": "customer-1", "amount": 10.00, "lines": []},
+                "data": {"order_id": order, "customer_id": "customer-1", "amount": 10, "lines": []},
                 "timestamp": "2026-01-01T00:00:00Z", "trace_id": "4bf92f3577b34da6a3ce000000000000",
             });
             let subject = match side.is_jetlag() {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::scenarios::Scenario;
-use crate::summary::Summary;
+use crate::summary::{Summary, title};
 
 const WIDTH: f64 = 860.0;
 const LABELS: f64 = 110.0;
@@ -30,13 +30,10 @@ pub fn svg(scenarios: &[(&Scenario, Vec<Summary>)], caption: &str) -> String {
         let spread = |summary: &Summary| summary.figures.get(headline).copied();
         let most = summaries.iter().filter_map(spread).map(|spread| spread.max).fold(0.0, f64::max);
         let better = if more_is_better { "more is better" } else { "less is better" };
-        let unit = match headline {
-            "start_ms" => "exec to event, ms".to_owned(),
-            other => other.replace("_per_", "/").replace('_', ", "),
-        };
+        let title = title(headline);
         let _ = writeln!(
             text,
-            "<text x=\"10\" y=\"{}\" font-weight=\"bold\">{}: {unit} ({better})</text>\n\
+            "<text x=\"10\" y=\"{}\" font-weight=\"bold\">{}: {title} ({better})</text>\n\
              <text x=\"10\" y=\"{}\" fill=\"#57606a\" font-size=\"12\">{}</text>",
             top + 16.0,
             escaped(scenario.name),

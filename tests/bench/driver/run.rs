@@ -140,7 +140,7 @@ pub async fn run(
     };
     setting.broker.wait_for_consumers(side).await;
     if scenario.aggregates > 0 {
-        setting.broker.fill(side, scenario.aggregates).await;
+        setting.broker.fill(side, scenario.aggregates * orders).await;
         let is_read = setting.broker.wait_until_nothing_is_left(side.streams(), limit).await;
         assert!(is_read, "the events of old orders are not read within {limit:?}");
     }

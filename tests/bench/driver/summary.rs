@@ -106,6 +106,11 @@ impl Scenario {
     }
 }
 
+/// What the figure `name` is called where it is shown.
+pub fn title(name: &str) -> &'static str {
+    FIGURES.iter().find(|figure| figure.name == name).map_or("", |figure| figure.title)
+}
+
 pub fn spread(mut values: Vec<f64>) -> Option<Spread> {
     values.sort_by(f64::total_cmp);
     let (first, last) = (*values.first()?, *values.last()?);
